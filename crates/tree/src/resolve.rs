@@ -1,0 +1,166 @@
+//! Which part wins each path, so that an output holds every path once.
+//!
+//! Later parts win. A directory that several parts have is written by the first one that needs it, with the
+//! mode and owner of the last one that names it explicitly; an implied directory never wins over an explicit one.
+//! Parts whose place in the root file system overlaps with no other are never loaded: their key stands for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fileset::hash_node;
+use crate::{BoxError, FileSet, Files, Hasher, Node, Path, Source, Tree};
+
+/// What resolving a tree found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resolution {
+    /// One for each part of the tree, in order.
+    pub edits: Vec<Edits>,
+    /// Entries that are not in the result because a later part has the same path.
+    pub overrides: Vec<Override>,
+}
+
+/// How the entries of one part differ from what it brings.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Edits {
+    /// Not to be written by this part: another one does.
+    pub hidden: BTreeSet<Path>,
+    /// Directories that this part writes for all, with the metadata that won.
+    pub directories: BTreeMap<Path, Node>,
+}
+
+/// A file that a later part replaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// The path that both have, or, where a file replaced a directory, a path below it.
+    pub path: Path,
+    /// Index of the part whose entry is lost.
+    pub loser: usize,
+    /// Index of the part whose entry is kept.
+    pub winner: usize,
+}
+
+impl Edits {
+    /// Applies the edits: what this part contributes to the result.
+    pub fn apply(&self, mut files: FileSet) -> FileSet {
+        for path in &self.hidden {
+            // Names below a hidden directory may stay: only this very name goes.
+            files.remove_name(path);
+        }
+        for (path, node) in &self.directories {
+            files.insert(path.clone(), node.clone());
+        }
+        files
+    }
+
+    /// Adds the edits to the key of what is made from the edited part.
+    pub fn hash(&self, hasher: &mut Hasher) {
+        for path in &self.hidden {
+            hasher.field(path.as_bytes());
+        }
+        hasher.update(b"directories");
+        for (path, node) in &self.directories {
+            hasher.field(path.as_bytes());
+            hash_node(node, hasher);
+        }
+    }
+}
+
+impl Files {
+    /// The place that nothing outside it is written by this part: the root for listed files.
+    fn place(&self) -> Path {
+        match self {
+            Files::Listed(_) => Path::ROOT,
+            Files::Stored { under, .. } => under.clone(),
+        }
+    }
+
+    /// The entries, placed in the root file system.
+    pub fn load(&self, source: &dyn Source) -> Result<FileSet, BoxError> {
+        match self {
+            Files::Listed(files) => Ok(files.clone()),
+            Files::Stored { key, under } => Ok(source.files(key)?.under(under)),
+        }
+    }
+}
+
+/// Decides for every path of `tree` which part writes it.
+///
+/// # Errors
+/// Those of `source`, when file sets have to be loaded because their parts overlap.
+pub fn resolve(tree: &Tree, source: &dyn Source) -> Result<Resolution, BoxError> {
+    let claims = claims(tree, source)?;
+    let mut winners: BTreeMap<&Path, (usize, &Node)> = BTreeMap::new();
+    for (index, claim) in claims.iter().enumerate() {
+        for (path, _, node) in claim.iter() {
+            let old = winners.get(path);
+            let keeps = node.implied && old.is_some_and(|(_, old)| old.is_directory());
+            if !keeps {
+                winners.insert(path, (index, node));
+            }
+        }
+    }
+
+    let mut resolution = Resolution::default();
+    let mut written: BTreeSet<&Path> = BTreeSet::new();
+    for (index, claim) in claims.iter().enumerate() {
+        let mut edits = Edits::default();
+        for (path, _, node) in claim.iter() {
+            let (winner, winning) = winners[path];
+            let blocked = blocking_ancestor(path, &winners);
+            if let Some(winner) = blocked.filter(|&winner| winner != index) {
+                edits.hidden.insert(path.clone());
+                resolution.overrides.push(Override { path: path.clone(), loser: index, winner });
+            } else if !winning.is_directory() || !node.is_directory() {
+                if winner != index {
+                    edits.hidden.insert(path.clone());
+                    resolution.overrides.push(Override { path: path.clone(), loser: index, winner });
+                }
+            } else if !written.insert(path) {
+                edits.hidden.insert(path.clone());
+            } else if winner != index {
+                edits.directories.insert(path.clone(), winning.clone());
+            }
+        }
+        resolution.edits.push(edits);
+    }
+    Ok(resolution)
+}
+
+/// The part that has something else than a directory above `path`.
+fn blocking_ancestor(path: &Path, winners: &BTreeMap<&Path, (usize, &Node)>) -> Option<usize> {
+    let (winner, _) = path.ancestors().find_map(|above| winners.get(&above).filter(|(_, node)| !node.is_directory()))?;
+    Some(*winner)
+}
+
+/// What each part may write, as far as it can meet another part. A stored part that has its place to itself claims
+/// just that place and the way to it.
+fn claims(tree: &Tree, source: &dyn Source) -> Result<Vec<FileSet>, BoxError> {
+    let places: Vec<Path> = tree.parts.iter().map(|part| part.files.place()).collect();
+    let listed: Vec<&FileSet> = tree
+        .parts
+        .iter()
+        .filter_map(|part| match &part.files {
+            Files::Listed(files) => Some(files),
+            Files::Stored { .. } => None,
+        })
+        .collect();
+    let mut claims = Vec::with_capacity(tree.parts.len());
+    for (index, part) in tree.parts.iter().enumerate() {
+        let place = &places[index];
+        let neighbour = places.iter().enumerate().any(|(other, theirs)| {
+            other != index && !theirs.is_root() && (theirs.below(place).is_some() || place.below(theirs).is_some())
+        });
+        let meets = place.is_root()
+            || neighbour
+            || listed.iter().any(|files| files.below(place).next().is_some())
+            || listed.iter().any(|files| files.get(place).is_some_and(|node| !node.is_directory()));
+        claims.push(match &part.files {
+            Files::Stored { under, .. } if !meets => {
+                let mut claim = FileSet::new();
+                claim.insert(under.clone(), Node::implied_directory());
+                claim
+            }
+            files => files.load(source)?,
+        });
+    }
+    Ok(claims)
+}

@@ -1,0 +1,58 @@
+//! What turns references into bytes.
+
+use std::io::Read;
+
+use crate::{Content, Digest, FileSet, Hasher};
+
+/// An error of whoever implements [`Source`].
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whoever holds the file sets and contents that a [`Tree`](crate::Tree) refers to: the content store, or a
+/// table in a test.
+pub trait Source: Sync {
+    /// The file set kept under `key`, with names relative to its own root.
+    fn files(&self, key: &Digest) -> Result<FileSet, BoxError>;
+
+    /// A reader of `size` bytes of the uncompressed layer `layer`, from `offset`.
+    fn layer(&self, layer: &Digest, offset: u64, size: u64) -> Result<Box<dyn Read + '_>, BoxError>;
+}
+
+impl Content {
+    /// Writes the bytes to `out`, reading them from `source` in pieces of 64 KiB, and checks their digest.
+    ///
+    /// # Errors
+    /// Those of `source` and `out`, and a content that is shorter or other than its reference says.
+    pub fn copy_to(&self, source: &dyn Source, out: &mut dyn std::io::Write) -> Result<(), BoxError> {
+        let (layer, offset, size, digest) = match self {
+            Content::Inline(bytes) => return Ok(out.write_all(bytes)?),
+            Content::Blob { layer, offset, size, digest } => (layer, *offset, *size, digest),
+        };
+        let mut reader = source.layer(layer, offset, size)?.take(size);
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; 64 * 1024];
+        let mut left = size;
+        while left > 0 {
+            let count = reader.read(&mut buffer)?;
+            if count == 0 {
+                return Err(format!("layer {layer} ends {left} bytes early at offset {offset}").into());
+            }
+            hasher.update(&buffer[..count]);
+            out.write_all(&buffer[..count])?;
+            left -= count as u64;
+        }
+        match hasher.finish() {
+            found if found == *digest => Ok(()),
+            found => Err(format!(
+                "layer {layer} is corrupt at offset {offset}: {size} bytes have digest {found}, expected {digest}"
+            )
+            .into()),
+        }
+    }
+
+    /// The bytes in memory; for things known to be small.
+    pub fn read(&self, source: &dyn Source) -> Result<Vec<u8>, BoxError> {
+        let mut bytes = Vec::new();
+        self.copy_to(source, &mut bytes)?;
+        Ok(bytes)
+    }
+}
