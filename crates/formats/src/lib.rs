@@ -1,1 +1,10 @@
-//! To come.
+//! Writers of the formats that IronKit's outputs are made of.
+//!
+//! Each format is a folder: the specification's structures, a writer, a picture of the layout and the name of the
+//! tool that judges it. A writer is a function of its input and its options. It knows no manifest and no file name,
+//! reads no clock and draws no random numbers.
+
+pub mod archive;
+pub mod compress;
+
+pub use archive::FormatError;

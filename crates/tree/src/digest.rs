@@ -121,7 +121,14 @@ mod tests {
         let text = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse(), Ok(digest));
-        for bad in ["", "sha256:", "md5:00", &text[..70], &text.to_uppercase(), &format!("{text}0")] {
+        for bad in [
+            "",
+            "sha256:",
+            "md5:00",
+            &text[..70],
+            &text.to_uppercase(),
+            &format!("{text}0"),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

@@ -46,13 +46,16 @@ impl FileSet {
 
     /// Every name with its inode, parents before children.
     pub fn iter(&self) -> impl Iterator<Item = (&Path, InodeId, &Node)> {
-        self.names.iter().map(|(path, &id)| (path, id, &self.inodes[id.0]))
+        self.names
+            .iter()
+            .map(|(path, &id)| (path, id, &self.inodes[id.0]))
     }
 
     /// The names below `path`, without itself.
     pub fn below<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Path> {
         let tail = self.names.range(path.clone()..).map(|(name, _)| name);
-        tail.skip_while(move |name| *name == path).take_while(move |name| name.below(path).is_some())
+        tail.skip_while(move |name| *name == path)
+            .take_while(move |name| name.below(path).is_some())
     }
 
     /// Sets `path` to a node of its own. A directory that is replaced by a directory keeps what is below it;
@@ -115,7 +118,10 @@ impl FileSet {
         if prefix.is_root() {
             return self;
         }
-        let mut placed = FileSet { names: BTreeMap::new(), inodes: self.inodes };
+        let mut placed = FileSet {
+            names: BTreeMap::new(),
+            inodes: self.inodes,
+        };
         placed.add_parents(prefix);
         for (path, id) in self.names {
             placed.names.insert(prefix.join(&path), id);
@@ -142,7 +148,11 @@ impl FileSet {
         let first = self.first_names();
         for (path, id, node) in self.iter() {
             hasher.field(path.as_bytes());
-            hasher.field(if first[&id] == path { b"" } else { first[&id].as_bytes() });
+            hasher.field(if first[&id] == path {
+                b""
+            } else {
+                first[&id].as_bytes()
+            });
             hash_node(node, &mut hasher);
         }
         hasher.finish()
@@ -243,7 +253,12 @@ mod tests {
         let digest = Digest::of(b"abc");
         let at = |offset| {
             let mut set = FileSet::new();
-            let content = Content::Blob { layer: digest, offset, size: 3, digest };
+            let content = Content::Blob {
+                layer: digest,
+                offset,
+                size: 3,
+                digest,
+            };
             set.insert(path("f"), Node::new(Kind::File(content), 0o644));
             set.key()
         };

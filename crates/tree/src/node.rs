@@ -87,12 +87,23 @@ impl From<Vec<u8>> for Content {
 impl Node {
     /// A root-owned node of time 0 without attributes.
     pub fn new(kind: Kind, mode: u32) -> Node {
-        Node { kind, mode, uid: 0, gid: 0, mtime: 0, xattrs: BTreeMap::new(), implied: false }
+        Node {
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            xattrs: BTreeMap::new(),
+            implied: false,
+        }
     }
 
     /// An implied directory: 0755, root-owned.
     pub fn implied_directory() -> Node {
-        Node { implied: true, ..Node::new(Kind::Directory, 0o755) }
+        Node {
+            implied: true,
+            ..Node::new(Kind::Directory, 0o755)
+        }
     }
 
     /// The same node with another time.

@@ -98,7 +98,12 @@ impl Path {
 
     /// All directories above it, outermost first, without the root.
     pub fn ancestors(&self) -> impl Iterator<Item = Path> + '_ {
-        let ends = self.0.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(at, _)| at);
+        let ends = self
+            .0
+            .iter()
+            .enumerate()
+            .filter(|&(_, &byte)| byte == b'/')
+            .map(|(at, _)| at);
         ends.map(|end| Path(self.0[..end].to_vec()))
     }
 
@@ -162,7 +167,10 @@ mod tests {
     fn a_directory_sorts_right_before_what_is_below_it() {
         let mut paths = ["a-b", "a/c", "a", "a/b/c", "a.d/x", "a/b"].map(path);
         paths.sort();
-        assert_eq!(paths.map(|p| p.to_string()), ["a", "a/b", "a/b/c", "a/c", "a-b", "a.d/x"]);
+        assert_eq!(
+            paths.map(|p| p.to_string()),
+            ["a", "a/b", "a/b/c", "a/c", "a-b", "a.d/x"]
+        );
     }
 
     #[test]
@@ -170,7 +178,10 @@ mod tests {
         assert_eq!(path("a/b").below(&path("a")), Some(path("b")));
         assert_eq!(path("ab").below(&path("a")), None);
         assert_eq!(path("a").below(&path("a")), Some(Path::ROOT));
-        assert_eq!(path("a/b/c").ancestors().collect::<Vec<_>>(), [path("a"), path("a/b")]);
+        assert_eq!(
+            path("a/b/c").ancestors().collect::<Vec<_>>(),
+            [path("a"), path("a/b")]
+        );
         assert_eq!(path("a").parent(), Some(Path::ROOT));
         assert_eq!(Path::ROOT.parent(), None);
         assert_eq!(Path::ROOT.join(&path("x")), path("x"));

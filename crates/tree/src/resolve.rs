@@ -52,7 +52,7 @@ impl Edits {
     }
 
     /// Adds the edits to the key of what is made from the edited part.
-    pub fn hash(&self, hasher: &mut Hasher) {
+    pub fn add_to(&self, hasher: &mut Hasher) {
         for path in &self.hidden {
             hasher.field(path.as_bytes());
         }
@@ -108,11 +108,19 @@ pub fn resolve(tree: &Tree, source: &dyn Source) -> Result<Resolution, BoxError>
             let blocked = blocking_ancestor(path, &winners);
             if let Some(winner) = blocked.filter(|&winner| winner != index) {
                 edits.hidden.insert(path.clone());
-                resolution.overrides.push(Override { path: path.clone(), loser: index, winner });
+                resolution.overrides.push(Override {
+                    path: path.clone(),
+                    loser: index,
+                    winner,
+                });
             } else if !winning.is_directory() || !node.is_directory() {
                 if winner != index {
                     edits.hidden.insert(path.clone());
-                    resolution.overrides.push(Override { path: path.clone(), loser: index, winner });
+                    resolution.overrides.push(Override {
+                        path: path.clone(),
+                        loser: index,
+                        winner,
+                    });
                 }
             } else if !written.insert(path) {
                 edits.hidden.insert(path.clone());
@@ -127,7 +135,9 @@ pub fn resolve(tree: &Tree, source: &dyn Source) -> Result<Resolution, BoxError>
 
 /// The part that has something else than a directory above `path`.
 fn blocking_ancestor(path: &Path, winners: &BTreeMap<&Path, (usize, &Node)>) -> Option<usize> {
-    let (winner, _) = path.ancestors().find_map(|above| winners.get(&above).filter(|(_, node)| !node.is_directory()))?;
+    let (winner, _) = path
+        .ancestors()
+        .find_map(|above| winners.get(&above).filter(|(_, node)| !node.is_directory()))?;
     Some(*winner)
 }
 
@@ -147,12 +157,16 @@ fn claims(tree: &Tree, source: &dyn Source) -> Result<Vec<FileSet>, BoxError> {
     for (index, part) in tree.parts.iter().enumerate() {
         let place = &places[index];
         let neighbour = places.iter().enumerate().any(|(other, theirs)| {
-            other != index && !theirs.is_root() && (theirs.below(place).is_some() || place.below(theirs).is_some())
+            other != index
+                && !theirs.is_root()
+                && (theirs.below(place).is_some() || place.below(theirs).is_some())
         });
         let meets = place.is_root()
             || neighbour
             || listed.iter().any(|files| files.below(place).next().is_some())
-            || listed.iter().any(|files| files.get(place).is_some_and(|node| !node.is_directory()));
+            || listed
+                .iter()
+                .any(|files| files.get(place).is_some_and(|node| !node.is_directory()));
         claims.push(match &part.files {
             Files::Stored { under, .. } if !meets => {
                 let mut claim = FileSet::new();

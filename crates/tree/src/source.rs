@@ -25,7 +25,12 @@ impl Content {
     pub fn copy_to(&self, source: &dyn Source, out: &mut dyn std::io::Write) -> Result<(), BoxError> {
         let (layer, offset, size, digest) = match self {
             Content::Inline(bytes) => return Ok(out.write_all(bytes)?),
-            Content::Blob { layer, offset, size, digest } => (layer, *offset, *size, digest),
+            Content::Blob {
+                layer,
+                offset,
+                size,
+                digest,
+            } => (layer, *offset, *size, digest),
         };
         let mut reader = source.layer(layer, offset, size)?.take(size);
         let mut hasher = Hasher::new();

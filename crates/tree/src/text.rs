@@ -47,10 +47,19 @@ impl fmt::Display for FileSet {
                 Kind::BlockDevice(..) => 'b',
                 Kind::Fifo => 'p',
             };
-            write!(f, "{letter} {:04o} {}:{} {} {name}", node.mode, node.uid, node.gid, node.mtime)?;
+            write!(
+                f,
+                "{letter} {:04o} {}:{} {} {name}",
+                node.mode, node.uid, node.gid, node.mtime
+            )?;
             match &node.kind {
                 Kind::File(Content::Inline(bytes)) => writeln!(f, " ={}", escape(bytes))?,
-                Kind::File(Content::Blob { layer, offset, size, digest }) => {
+                Kind::File(Content::Blob {
+                    layer,
+                    offset,
+                    size,
+                    digest,
+                }) => {
                     writeln!(f, " @{layer}+{offset}+{size} {digest}")?;
                 }
                 Kind::Symlink(target) => writeln!(f, " {}", escape(target))?,
@@ -74,7 +83,10 @@ impl FromStr for FileSet {
     fn from_str(text: &str) -> Result<FileSet, TextError> {
         let mut set = FileSet::new();
         for (index, line) in text.lines().enumerate() {
-            let error = || TextError { line: index + 1, text: line.chars().take(120).collect() };
+            let error = || TextError {
+                line: index + 1,
+                text: line.chars().take(120).collect(),
+            };
             entry(line, &mut set).ok_or_else(error)?;
         }
         Ok(set)
@@ -109,12 +121,27 @@ fn entry(line: &str, set: &mut FileSet) -> Option<()> {
                 "c" | "b" => {
                     let (major, minor) = word()?.split_once(':')?;
                     let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
-                    if letter == "c" { Kind::CharDevice(major, minor) } else { Kind::BlockDevice(major, minor) }
+                    if letter == "c" {
+                        Kind::CharDevice(major, minor)
+                    } else {
+                        Kind::BlockDevice(major, minor)
+                    }
                 }
                 _ => return None,
             };
-            let node = Node { uid: uid.parse().ok()?, gid: gid.parse().ok()?, mtime, ..Node::new(kind, mode) };
-            set.insert(path, Node { implied: letter == "D", ..node });
+            let node = Node {
+                uid: uid.parse().ok()?,
+                gid: gid.parse().ok()?,
+                mtime,
+                ..Node::new(kind, mode)
+            };
+            set.insert(
+                path,
+                Node {
+                    implied: letter == "D",
+                    ..node
+                },
+            );
             Some(())
         }
     }
@@ -166,7 +193,9 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -178,11 +207,22 @@ mod tests {
     fn every_kind_round_trips() {
         let mut set = FileSet::new();
         let mut add = |name: &[u8], node| set.insert(Path::parse(name).unwrap(), node);
-        add(b"etc", Node { uid: 3, ..Node::new(Kind::Directory, 0o1777) });
+        add(
+            b"etc",
+            Node {
+                uid: 3,
+                ..Node::new(Kind::Directory, 0o1777)
+            },
+        );
         let mut file = Node::new(Kind::File(b"a b\\\n".to_vec().into()), 0o4644).at(-5);
         file.xattrs.insert(b"security.capability".to_vec(), vec![0, 255]);
         add(b"etc/sp ace/\xff", file);
-        let blob = Content::Blob { layer: Digest::of(b"l"), offset: 512, size: 9, digest: Digest::of(b"c") };
+        let blob = Content::Blob {
+            layer: Digest::of(b"l"),
+            offset: 512,
+            size: 9,
+            digest: Digest::of(b"c"),
+        };
         add(b"bin/sh", Node::new(Kind::File(blob), 0o755));
         add(b"lib", Node::new(Kind::Symlink(b"usr/lib 64".to_vec()), 0o777));
         add(b"dev/console", Node::new(Kind::CharDevice(5, 1), 0o600));
