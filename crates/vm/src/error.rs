@@ -1,0 +1,129 @@
+//! What can go wrong between a machine's description and its end.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use crate::{Arch, SpellingError};
+
+/// A machine that could not be started, or did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The hypervisor is not installed.
+    #[error("{program} is needed to run a machine, and it is not in PATH")]
+    NoQemu {
+        /// The program that was looked for.
+        program: &'static str,
+        /// The processor that the machine should have.
+        arch: Arch,
+    },
+    /// `qemu-img` is not installed, and a disk has to be made.
+    #[error("qemu-img is needed to make the disk {}, and it could not be run", path.display())]
+    NoQemuImg {
+        /// The disk.
+        path: PathBuf,
+        /// Why it could not be run.
+        source: io::Error,
+    },
+    /// KVM was asked for by name, and it does not work.
+    #[error("KVM was asked for, but {why}")]
+    NoKvm {
+        /// What the probe found.
+        why: String,
+    },
+    /// A file that the machine needs.
+    #[error("cannot use {what} {}", path.display())]
+    File {
+        /// What the file is: `the kernel`, `the disk`.
+        what: &'static str,
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A disk that neither exists nor says how large it should be made.
+    #[error("the disk {} does not exist, and no size is given to make it", path.display())]
+    DiskWithoutSize {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A disk in LinuxKit's spelling.
+    #[error(transparent)]
+    Spelling(#[from] SpellingError),
+    /// A socket's path that does not fit into the system's address structure.
+    #[error("the path of the control socket is {length} bytes long, and {limit} are possible: {}", path.display())]
+    SocketPath {
+        /// The path.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: usize,
+        /// The system's limit.
+        limit: usize,
+    },
+    /// QEMU ended before the machine ran.
+    #[error("{program} ended at once ({status}): {output}")]
+    Exited {
+        /// The program as it was called.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it printed on its standard error.
+        output: String,
+    },
+    /// QEMU could not be run or waited for.
+    #[error("cannot run {}", program.display())]
+    Run {
+        /// The program as it was called.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The machine has no control socket, so it cannot be told anything.
+    #[error("this machine was started without a control socket")]
+    NoControl,
+    /// The control socket (QMP) failed.
+    #[error("the machine's control socket failed while it was told `{command}`")]
+    Control {
+        /// The QMP command.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// QEMU refused a command.
+    #[error("the machine refused `{command}`: {answer}")]
+    Refused {
+        /// The QMP command.
+        command: String,
+        /// QEMU's description.
+        answer: String,
+    },
+}
+
+impl Error {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::NoQemu { arch, .. } => {
+                let package = match arch {
+                    Arch::X86_64 => "qemu-system-x86",
+                    Arch::Aarch64 => "qemu-system-arm",
+                };
+                Some(format!(
+                    "on Debian: apt install --no-install-recommends {package}"
+                ))
+            }
+            Error::NoQemuImg { .. } => {
+                Some("on Debian: apt install qemu-utils; or use format=raw, which needs no tool".to_owned())
+            }
+            Error::NoKvm { .. } => {
+                Some("--accel auto falls back to emulation, --accel tcg always emulates".to_owned())
+            }
+            Error::DiskWithoutSize { .. } => Some("give a size: file=PATH,size=1G".to_owned()),
+            Error::Exited { output, .. } if output.contains("host forwarding rule") => {
+                Some("the port is in use: publish another one".to_owned())
+            }
+            Error::Spelling(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
