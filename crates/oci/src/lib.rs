@@ -1,1 +1,29 @@
-//! To come.
+//! References to images, and what they lead to: the content store, the registry, image archives.
+//!
+//! - [`Reference`] and [`Platform`] say what is wanted.
+//! - [`Store`] is an OCI image layout with derived data beside it. [`Store::find`] gives an [`Image`], whose
+//!   [`Layer`]s are read as verified tar streams.
+//! - [`document`] are the JSON documents of an image, [`http`] the requests.
+//!
+//! This crate knows nothing of manifests or file systems: a layer is a stream of bytes here. It reads no
+//! environment and prints nothing.
+
+mod digest;
+pub mod document;
+mod error;
+pub mod http;
+mod layer;
+mod platform;
+mod reference;
+mod store;
+
+pub use digest::{Digest, DigestError, Hasher};
+pub use document::{Descriptor, ImageConfig};
+pub use error::{Error, Result};
+pub use layer::{LayerReader, MAX_UNCOMPRESSED};
+pub use platform::Platform;
+pub use reference::Reference;
+pub use store::{
+    BlobReader, BlobWriter, Clean, Derived, DerivedRange, Image, Layer, Lookup, MAX_SMALL_BLOB, Removed,
+    Store, StoredImage,
+};
