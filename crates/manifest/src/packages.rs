@@ -1,0 +1,43 @@
+//! `@pkg:` templates: a scalar that names a package directory becomes that package's image reference.
+//!
+//! What the reference is, the caller knows; here are only the places.
+
+use crate::yaml::{Kind, Node, Value};
+use crate::{Diagnostic, Diagnostics, SourceFile};
+
+/// Turns the path behind `@pkg:`, relative to the file's directory, into an image reference. The error is shown at
+/// the scalar's place.
+pub type ResolvePackage<'r> = &'r dyn Fn(&str, &SourceFile) -> Result<String, String>;
+
+/// Replaces every such scalar below `node`, keys included. Files that are not local have none.
+pub(crate) fn expand(node: &mut Node, file: &SourceFile, resolve: ResolvePackage<'_>, out: &mut Diagnostics) {
+    if file.directory.is_none() {
+        return;
+    }
+    match &mut node.value {
+        Value::Sequence(items) => items.iter_mut().for_each(|item| expand(item, file, resolve, out)),
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                expand(key, file, resolve, out);
+                expand(value, file, resolve, out);
+            }
+        }
+        Value::Scalar(scalar) if scalar.kind == Kind::String => {
+            let Some(path) = scalar.text.strip_prefix("@pkg:") else {
+                return;
+            };
+            match resolve(path, file) {
+                Ok(reference) => scalar.text = reference,
+                Err(reason) => {
+                    out.push(Diagnostic::error(
+                        node.span,
+                        format!("cannot resolve `{}`: {reason}", scalar.text),
+                    ));
+                    // A well-formed stand-in, so that the literal is not reported as a bad reference as well.
+                    scalar.text = "unresolved".to_owned();
+                }
+            }
+        }
+        Value::Scalar(_) => {}
+    }
+}

@@ -1,0 +1,149 @@
+//! Checks that need more than one entry: duplicates, volumes that binds name, and named users.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::suggest::nearest;
+use crate::{Container, Diagnostic, Diagnostics, Id, Manifest, Mount, Span, Spanned, Volume};
+
+/// Checks a merged manifest.
+pub(crate) fn validate(manifest: &Manifest, out: &mut Diagnostics) {
+    duplicates(
+        "service",
+        manifest.services.iter().map(|service| &service.name),
+        out,
+    );
+    duplicates("volume", manifest.volumes.iter().map(|volume| &volume.name), out);
+    let volumes = manifest
+        .volumes
+        .iter()
+        .map(|volume| (volume.name.as_str(), volume))
+        .collect();
+    let ids = manifest.ids();
+    for (section, containers) in manifest.sections() {
+        for container in containers {
+            check_binds(container, &volumes, out);
+            check_ids(container, &ids, out);
+            for (span, field, sections) in container
+                .config
+                .runtime
+                .iter()
+                .flat_map(|runtime| crate::runtime::misplaced(runtime, section))
+            {
+                let message = format!("`{field}` has no effect in `{section}`, only in {sections}");
+                out.push(Diagnostic::warning(span, message));
+            }
+        }
+    }
+    for file in &manifest.files {
+        for owner in file.uid.iter().chain(&file.gid) {
+            check_id(owner, &ids, out);
+        }
+    }
+}
+
+fn duplicates<'m>(what: &str, names: impl Iterator<Item = &'m Spanned<String>>, out: &mut Diagnostics) {
+    let mut first: HashMap<&str, Span> = HashMap::new();
+    for name in names.filter(|name| !name.is_empty()) {
+        if let Some(&before) = first.get(name.as_str()) {
+            let mistake = Diagnostic::error(
+                name.span,
+                format!("the {what} `{}` is declared twice", name.value),
+            );
+            out.push(
+                mistake
+                    .label("declared again here")
+                    .note(before, "first declared"),
+            );
+        } else {
+            first.insert(name, name.span);
+        }
+    }
+}
+
+fn check_binds(container: &Container, volumes: &HashMap<&str, &Volume>, out: &mut Diagnostics) {
+    let config = &container.config;
+    for bind in config.binds.iter().chain(&config.binds_add).flatten() {
+        let writable = !bind.options.as_ref().is_some_and(|options| is_readonly(options));
+        let fix = format!("write `{}:{}:ro`", bind.source, bind.destination);
+        check_volume(&bind.source, bind.span, writable.then_some(fix), volumes, out);
+    }
+    let is_bind = |mount: &&Mount| mount.kind == "bind";
+    for mount in config.mounts.iter().flatten().filter(is_bind) {
+        let fix = "write `options: [ro, rbind]`".to_owned();
+        check_volume(
+            &mount.source,
+            mount.source.span,
+            (!is_readonly(&mount.options)).then_some(fix),
+            volumes,
+            out,
+        );
+    }
+}
+
+/// Of `ro` and `rw` the first decides.
+fn is_readonly(options: &[String]) -> bool {
+    options
+        .iter()
+        .find(|option| matches!(option.as_str(), "ro" | "rw"))
+        .is_some_and(|option| option == "ro")
+}
+
+/// Checks the source of a bind that is not an absolute path. `writable` is how to make it read-only when it is not.
+fn check_volume(
+    source: &str,
+    span: Span,
+    writable: Option<String>,
+    volumes: &HashMap<&str, &Volume>,
+    out: &mut Diagnostics,
+) {
+    if source.is_empty() || source.starts_with('/') {
+        return;
+    }
+    match (volumes.get(source), writable) {
+        (None, _) => {
+            let names: Vec<&str> = volumes.keys().copied().collect();
+            let mistake = Diagnostic::error(span, format!("there is no volume `{source}`"));
+            out.push(mistake.hint(match nearest(source, &names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "declare it in `volumes`; a path begins with `/`".to_owned(),
+            }));
+        }
+        (Some(volume), Some(fix)) if volume.readonly => {
+            let mistake = Diagnostic::error(
+                span,
+                format!("the volume `{source}` is read-only, but bound read-write"),
+            );
+            out.push(mistake.note(volume.name.span, "declared").hint(fix));
+        }
+        _ => {}
+    }
+}
+
+fn check_ids(container: &Container, ids: &BTreeMap<String, u32>, out: &mut Diagnostics) {
+    let config = &container.config;
+    for id in config
+        .uid
+        .iter()
+        .chain(&config.gid)
+        .chain(config.additional_gids.iter().flatten())
+    {
+        check_id(id, ids, out);
+    }
+}
+
+fn check_id(id: &Spanned<Id>, ids: &BTreeMap<String, u32>, out: &mut Diagnostics) {
+    let Id::Name(name) = &id.value else { return };
+    if ids.contains_key(name) {
+        return;
+    }
+    let names: Vec<&str> = ids.keys().map(String::as_str).collect();
+    let mistake = Diagnostic::error(
+        id.span,
+        format!("no container is named `{name}`, so it has no id"),
+    );
+    out.push(match nearest(name, &names) {
+        _ if name.parse::<u32>().is_ok() => mistake.hint("leave out the quotes: a string is a name"),
+        Some(near) => mistake.hint(format!("did you mean `{near}`?")),
+        None => mistake.hint("expected a number, or the name of an onboot, onshutdown or services entry"),
+    });
+}
