@@ -16,14 +16,36 @@ pub enum Codec {
 /// Changes whenever the same input gives other bytes: part of every cache key.
 pub const VERSION: u32 = 1;
 
-/// Search effort of zstd. With the table sizes below, 1.5 % larger than level 19 at an eighth of its time.
-const ZSTD_LEVEL: i32 = 13;
+/// How much time compressing may take, for its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// For what is small or kept for long.
+    Thorough,
+    /// For bulk: a few times faster, some per cent larger.
+    Quick,
+}
+
+impl Effort {
+    /// The effort for so many bytes. It depends on nothing else, so the same input gives the same bytes.
+    pub fn for_size(bytes: u64) -> Effort {
+        if bytes > BULK {
+            Effort::Quick
+        } else {
+            Effort::Thorough
+        }
+    }
+}
+
+/// From here on, bytes: at this size the thorough way takes several seconds.
+const BULK: u64 = 48 << 20;
+/// Search effort of zstd, thorough and quick.
+const ZSTD_LEVELS: (i32, i32) = (15, 4);
 /// 2 MiB, and tables to match: an encoder stays below 16 MiB of memory whatever it compresses, and any kernel can
 /// decode the window.
 const ZSTD_WINDOW_LOG: u32 = 21;
 const ZSTD_TABLE_LOG: u32 = 19;
-/// zlib's own best for text and code; its levels above 6 win less than 1 %.
-const GZIP_LEVEL: u32 = 6;
+/// Search effort of gzip, thorough and quick; levels above 6 win less than 1 %.
+const GZIP_LEVELS: (u32, u32) = (6, 3);
 
 impl Codec {
     /// Name in messages and keys.
@@ -47,10 +69,12 @@ enum Inner<W: Write> {
 
 impl<W: Write> Encoder<W> {
     /// An encoder for `codec` that writes to `out`.
-    pub fn new(codec: Codec, out: W) -> io::Result<Encoder<W>> {
+    pub fn new(codec: Codec, effort: Effort, out: W) -> io::Result<Encoder<W>> {
+        let thorough = effort == Effort::Thorough;
         Ok(Encoder(match codec {
             Codec::Zstd => {
-                let mut encoder = zstd::Encoder::new(out, ZSTD_LEVEL)?;
+                let level = if thorough { ZSTD_LEVELS.0 } else { ZSTD_LEVELS.1 };
+                let mut encoder = zstd::Encoder::new(out, level)?;
                 encoder.set_parameter(zstd::zstd_safe::CParameter::WindowLog(ZSTD_WINDOW_LOG))?;
                 encoder.set_parameter(zstd::zstd_safe::CParameter::HashLog(ZSTD_TABLE_LOG))?;
                 encoder.set_parameter(zstd::zstd_safe::CParameter::ChainLog(ZSTD_TABLE_LOG + 1))?;
@@ -59,7 +83,8 @@ impl<W: Write> Encoder<W> {
             Codec::Gzip => {
                 // No name, no time, and the system "unknown": nothing of the machine gets into the header.
                 let builder = flate2::GzBuilder::new().mtime(0).operating_system(255);
-                Inner::Gzip(builder.write(out, flate2::Compression::new(GZIP_LEVEL)))
+                let level = if thorough { GZIP_LEVELS.0 } else { GZIP_LEVELS.1 };
+                Inner::Gzip(builder.write(out, flate2::Compression::new(level)))
             }
             Codec::Plain => Inner::Plain(out),
         }))

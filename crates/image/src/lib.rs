@@ -1,1 +1,12 @@
-//! To come.
+//! A tree → the files of an output: which bytes go where, and how a boot loader will read them.
+//!
+//! Outputs are linked, not built: each part of a tree is one piece that is kept in a [`Cache`] under the key of its
+//! content, so a rebuild copies what did not change. Pieces of parts that changed are made in parallel.
+
+mod cache;
+mod error;
+pub mod initrd;
+pub mod kernel;
+
+pub use cache::Cache;
+pub use error::{Error, Result};

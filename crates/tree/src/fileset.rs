@@ -77,11 +77,18 @@ impl FileSet {
         let Some(id) = self.inode(target).filter(|id| !self.inodes[id.0].is_directory()) else {
             return false;
         };
-        if path != *target {
-            self.remove(&path);
-            self.add_parents(&path);
-            self.names.insert(path, id);
+        path == *target || self.link_inode(path, id)
+    }
+
+    /// Makes `path` another name of an inode of this set, which may have lost all its names meanwhile. False when it is
+    /// a directory.
+    pub fn link_inode(&mut self, path: Path, id: InodeId) -> bool {
+        if self.inodes.get(id.0).is_none_or(Node::is_directory) {
+            return false;
         }
+        self.remove(&path);
+        self.add_parents(&path);
+        self.names.insert(path, id);
         true
     }
 

@@ -1,0 +1,26 @@
+//! Where finished pieces of outputs are kept between builds.
+
+use std::fs::File;
+use std::io::Write;
+
+use ironkit_tree::{BoxError, Digest};
+
+/// Keeps pieces of outputs by key: the content store, or a table in a test. What is kept can be made again, so an
+/// entry that turns out damaged is reported as absent.
+pub trait Cache: Sync {
+    /// Appends the piece of `key` to `out`. `None`, with `out` as it was, when there is no such piece or it is damaged.
+    fn append(&self, key: &Digest, out: &mut File) -> Result<Option<u64>, BoxError>;
+
+    /// A small piece as a whole.
+    fn read(&self, key: &Digest) -> Result<Option<Vec<u8>>, BoxError>;
+
+    /// Whether there is a piece of `key`, by its look.
+    fn has(&self, key: &Digest) -> Result<bool, BoxError>;
+
+    /// Makes the piece of `key`: `write` gives its bytes.
+    fn put(
+        &self,
+        key: &Digest,
+        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), BoxError>,
+    ) -> Result<(), BoxError>;
+}

@@ -1,0 +1,211 @@
+//! The contents that a tree refers to: flattened images and uncompressed layers, made when first needed and kept in
+//! the store as derived data.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+
+use ironkit_oci::{Derived, Image, Layer, Store};
+use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Path, Source};
+
+use crate::fixups::{self, Place};
+use crate::layer::{self, LayerError};
+use crate::{Error, Result};
+
+/// Changes whenever the same layers give another file set: part of every key.
+const VERSION: &[u8] = b"1";
+/// Derived data: file sets in their text form.
+const FILES: &str = "files";
+/// Derived data: uncompressed layers.
+const LAYERS: &str = "layers";
+
+/// What a file set is made from.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// An image's layers, with the fix-ups of the place it goes to.
+    Image(Image, Place),
+    /// A tar file inside another file set.
+    Archive(Digest, Path),
+}
+
+/// Knows for every key of a tree what it is made from. Images are [added](Contents::image) when the tree is assembled;
+/// nothing is read before somebody asks.
+#[derive(Debug)]
+pub struct Contents<'a> {
+    store: &'a Store,
+    origins: BTreeMap<Digest, Origin>,
+    layers: BTreeMap<Digest, Layer>,
+}
+
+impl<'a> Contents<'a> {
+    /// Contents out of `store`, without any image yet.
+    pub fn new(store: &'a Store) -> Contents<'a> {
+        Contents { store, origins: BTreeMap::new(), layers: BTreeMap::new() }
+    }
+
+    /// The key of an image's files at a place.
+    pub(crate) fn image(&mut self, image: &Image, place: Place) -> Digest {
+        let mut hasher = key(b"image");
+        hasher.field(place.name().as_bytes());
+        for layer in &image.layers {
+            hasher.field(layer.diff_id.bytes());
+            self.layers.insert(digest(&layer.diff_id), layer.clone());
+        }
+        let key = hasher.finish();
+        self.origins.entry(key).or_insert_with(|| Origin::Image(image.clone(), place));
+        key
+    }
+
+    /// The key of what the tar file `path` of the file set `files` contains.
+    pub(crate) fn archive(&mut self, files: Digest, path: &Path) -> Digest {
+        let mut hasher = key(b"archive");
+        hasher.field(files.bytes());
+        hasher.field(path.as_bytes());
+        let key = hasher.finish();
+        self.origins.insert(key, Origin::Archive(files, path.clone()));
+        key
+    }
+
+    /// The file set of `key`: from the store, or made anew and put there.
+    pub(crate) fn file_set(&self, key: &Digest) -> Result<FileSet> {
+        let stored = ironkit_oci::Digest::from(*key.bytes());
+        if let Some(files) = self.stored_files(&stored)? {
+            return Ok(files);
+        }
+        let files = match self.origins.get(key) {
+            Some(Origin::Image(image, place)) => self.flatten(image, *place)?,
+            Some(Origin::Archive(outer, path)) => self.unpack(outer, path)?,
+            None => return Err(Error::UnknownFiles(*key)),
+        };
+        let text = files.to_string();
+        self.store.put_derived(FILES, &stored, &mut |out| out.write_all(text.as_bytes()))?;
+        Ok(files)
+    }
+
+    /// Derived data that does not read back is as good as none.
+    fn stored_files(&self, key: &ironkit_oci::Digest) -> Result<Option<FileSet>> {
+        let Some(derived) = self.store.derived(FILES, key)? else { return Ok(None) };
+        let text = derived.read().ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        match text.and_then(|text| text.parse().ok()) {
+            Some(files) => Ok(Some(files)),
+            None => {
+                self.store.remove_derived(FILES, key)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn flatten(&self, image: &Image, place: Place) -> Result<FileSet> {
+        let mut files = FileSet::new();
+        for layer in &image.layers {
+            self.read_layer(layer)
+                .and_then(|entries| Ok(layer::apply(&mut files, &entries)?))
+                .map_err(|source| Error::in_layer(image, layer, source))?;
+        }
+        fixups::apply(&mut files, place);
+        Ok(files)
+    }
+
+    /// The entries of a layer. On the way its uncompressed form is put into the store, if it is not there.
+    fn read_layer(&self, layer: &Layer) -> Result<Vec<layer::Entry>> {
+        let place = layer::Place { layer: digest(&layer.diff_id), offset: 0 };
+        if let Some(derived) = self.store.derived(LAYERS, &layer.diff_id)? {
+            let size = derived.size();
+            return Ok(layer::read(&mut derived.open_range(0, size)?, place)?);
+        }
+        let mut entries = Ok(Vec::new());
+        let mut stream = layer.open(self.store)?;
+        let stored = self.store.put_derived(LAYERS, &layer.diff_id, &mut |out| {
+            let mut tee = Tee { from: &mut stream, to: out };
+            entries = layer::read(&mut tee, place);
+            // What follows the archive belongs to the layer too; reading it to its end verifies the layer.
+            io::copy(&mut tee, &mut io::sink())?;
+            match &entries {
+                Ok(_) => Ok(()),
+                Err(_) => Err(io::Error::other("the layer is refused")),
+            }
+        });
+        match (stored, entries) {
+            // A broken stream makes broken entries: the stream's own error says more.
+            (Err(error), Ok(_)) | (Err(error), Err(LayerError::Read { .. })) => Err(error.into()),
+            (_, Err(error)) => Err(error.into()),
+            (Ok(_), Ok(entries)) => Ok(entries),
+        }
+    }
+
+    /// A tar file inside a file set, as a file set of its own.
+    fn unpack(&self, outer: &Digest, path: &Path) -> Result<FileSet> {
+        let outer = self.file_set(outer)?;
+        let missing = || Error::UnknownArchive(path.clone());
+        let Some(Kind::File(Content::Blob { layer, offset, size, .. })) = outer.get(path).map(|node| &node.kind) else {
+            return Err(missing());
+        };
+        let mut stream = self.layer(layer, *offset, *size).map_err(Error::Contents)?;
+        let entries = layer::read(&mut stream, layer::Place { layer: *layer, offset: *offset })?;
+        let mut files = FileSet::new();
+        layer::apply(&mut files, &entries)?;
+        Ok(files)
+    }
+}
+
+impl Source for Contents<'_> {
+    fn files(&self, key: &Digest) -> std::result::Result<FileSet, BoxError> {
+        Ok(self.file_set(key)?)
+    }
+
+    fn layer(&self, diff_id: &Digest, offset: u64, size: u64) -> std::result::Result<Box<dyn Read + '_>, BoxError> {
+        let key = ironkit_oci::Digest::from(*diff_id.bytes());
+        let derived = match self.store.derived(LAYERS, &key)? {
+            Some(derived) => derived,
+            None => {
+                let layer = self.layers.get(diff_id).ok_or(Error::UnknownLayer(*diff_id))?;
+                let mut stream = layer.open(self.store)?;
+                self.store.put_derived(LAYERS, &key, &mut |out| io::copy(&mut stream, out).map(drop))?
+            }
+        };
+        derived.open_range(offset, size)?;
+        Ok(Box::new(Range { derived, offset, left: size }))
+    }
+}
+
+/// A range of an uncompressed layer that keeps the layer open.
+struct Range {
+    derived: Derived,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Range {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut range = self.derived.open_range(self.offset, self.left).map_err(io::Error::other)?;
+        let count = range.read(buffer)?;
+        self.offset += count as u64;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+fn key(kind: &[u8]) -> Hasher {
+    let mut hasher = Hasher::new();
+    hasher.field(VERSION);
+    hasher.field(kind);
+    hasher
+}
+
+/// The same digest as the tree has it: the store has a type of its own, since neither knows the other.
+fn digest(digest: &ironkit_oci::Digest) -> Digest {
+    Digest::from(*digest.bytes())
+}
+
+/// Reads, and writes what was read elsewhere too.
+struct Tee<'a> {
+    from: &'a mut dyn Read,
+    to: &'a mut dyn Write,
+}
+
+impl Read for Tee<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.to.write_all(&buffer[..count])?;
+        Ok(count)
+    }
+}

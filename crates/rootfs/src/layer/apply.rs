@@ -1,0 +1,218 @@
+//! Entries of a layer → on top of the layers below.
+
+use std::collections::BTreeMap;
+
+use ironkit_tree::{FileSet, InodeId, Kind, Node, Path};
+
+use super::{Change, Entry, LayerError};
+
+/// Symbolic links that are followed on the way to one entry: the kernel's own limit.
+const LINKS_MAX: usize = 40;
+
+/// Puts the entries of one layer on top of `base`.
+///
+/// Whiteouts hide what lower layers have, wherever in the layer they stand, and never what the same layer adds. Of two
+/// entries for one name the last counts. A hard link to a file of a lower layer keeps that file's content, also when the
+/// same layer hides or replaces the name. A parent that is a symbolic link is followed, inside the root.
+///
+/// # Errors
+/// [`LayerError`]: a name that leaves the root, a hard link to nothing.
+pub fn apply(base: &mut FileSet, entries: &[Entry]) -> Result<(), LayerError> {
+    let lower_links = links_to_lower_layers(base, entries)?;
+    for entry in entries {
+        match entry.change {
+            Change::Whiteout => base.remove(&locate(base, entry, &entry.name)?),
+            Change::Opaque => base.clear(&locate(base, entry, &entry.name)?),
+            Change::Add(_) | Change::HardLink(_) => {}
+        }
+    }
+    for (index, entry) in entries.iter().enumerate() {
+        match &entry.change {
+            Change::Add(node) => {
+                let path = locate(base, entry, &entry.name)?;
+                base.insert(path, node.clone());
+            }
+            Change::HardLink(target) => {
+                let path = locate(base, entry, &entry.name)?;
+                let target_path = locate(base, entry, target)?;
+                let linked = match lower_links.get(&index) {
+                    Some(&inode) => base.link_inode(path, inode),
+                    None => base.link(path, &target_path),
+                };
+                if !linked {
+                    let target = String::from_utf8_lossy(target).into_owned();
+                    return Err(LayerError::DanglingLink { name: entry.shown(), target });
+                }
+            }
+            Change::Whiteout | Change::Opaque => {}
+        }
+    }
+    Ok(())
+}
+
+/// The hard links whose target this layer itself does not have before them: they mean the lower layers' file.
+fn links_to_lower_layers(base: &FileSet, entries: &[Entry]) -> Result<BTreeMap<usize, InodeId>, LayerError> {
+    let mut links = BTreeMap::new();
+    let mut own = std::collections::BTreeSet::new();
+    for (index, entry) in entries.iter().enumerate() {
+        match &entry.change {
+            Change::Add(_) => {
+                own.insert(parse(entry, &entry.name)?);
+            }
+            Change::HardLink(target) => {
+                let target = parse(entry, target)?;
+                if !own.contains(&target) {
+                    let path = follow_parents(base, target);
+                    links.extend(base.inode(&path).map(|inode| (index, inode)));
+                }
+                own.insert(parse(entry, &entry.name)?);
+            }
+            Change::Whiteout | Change::Opaque => {}
+        }
+    }
+    Ok(links)
+}
+
+fn parse(entry: &Entry, name: &[u8]) -> Result<Path, LayerError> {
+    Path::parse(name).map_err(|source| LayerError::Name { name: entry.shown(), source })
+}
+
+/// Where an entry goes: its name, with symbolic links among its parents followed.
+fn locate(base: &FileSet, entry: &Entry, name: &[u8]) -> Result<Path, LayerError> {
+    Ok(follow_parents(base, parse(entry, name)?))
+}
+
+/// Follows links as a process would whose root is the image's: an absolute target starts at the root, and `..` stops
+/// there. A loop leaves the path as it is.
+fn follow_parents(base: &FileSet, path: Path) -> Path {
+    let is_link = |path: &Path| base.get(path).is_some_and(|node| matches!(node.kind, Kind::Symlink(_)));
+    if !path.ancestors().any(|above| is_link(&above)) {
+        return path;
+    }
+    let split = |bytes: &[u8]| bytes.split(|&byte| byte == b'/').map(<[u8]>::to_vec).rev().collect::<Vec<_>>();
+    let mut todo = split(path.as_bytes());
+    let mut done = Path::ROOT;
+    let mut followed = 0;
+    while let Some(component) = todo.pop() {
+        match component.as_slice() {
+            b"" | b"." => continue,
+            b".." => {
+                done = done.parent().unwrap_or(Path::ROOT);
+                continue;
+            }
+            _ => {}
+        }
+        let next = Path::parse(&component).map_or(done.clone(), |component| done.join(&component));
+        match base.get(&next).map(|node| &node.kind) {
+            Some(Kind::Symlink(target)) if !todo.is_empty() => {
+                followed += 1;
+                if followed > LINKS_MAX {
+                    return path;
+                }
+                if target.starts_with(b"/") {
+                    done = Path::ROOT;
+                }
+                todo.extend(split(target));
+            }
+            _ => done = next,
+        }
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, text: &str) -> Entry {
+        let node = Node::new(Kind::File(text.as_bytes().to_vec().into()), 0o644);
+        Entry { name: name.into(), change: Change::Add(node) }
+    }
+
+    fn directory(name: &str) -> Entry {
+        Entry { name: name.into(), change: Change::Add(Node::new(Kind::Directory, 0o755)) }
+    }
+
+    fn symlink(name: &str, target: &str) -> Entry {
+        Entry { name: name.into(), change: Change::Add(Node::new(Kind::Symlink(target.into()), 0o777)) }
+    }
+
+    fn link(name: &str, target: &str) -> Entry {
+        Entry { name: name.into(), change: Change::HardLink(target.into()) }
+    }
+
+    fn gone(name: &str) -> Entry {
+        Entry { name: name.into(), change: Change::Whiteout }
+    }
+
+    fn opaque(name: &str) -> Entry {
+        Entry { name: name.into(), change: Change::Opaque }
+    }
+
+    /// `path=content`, `path@target` for links, `path/` for directories.
+    fn check(layers: &[&[Entry]], expect: &str) {
+        let mut set = FileSet::new();
+        for layer in layers {
+            apply(&mut set, layer).unwrap();
+        }
+        let shown: Vec<String> = set
+            .iter()
+            .map(|(path, _, node)| match &node.kind {
+                Kind::File(content) => format!("{path}={}", String::from_utf8_lossy(&inline(content))),
+                Kind::Symlink(target) => format!("{path}@{}", String::from_utf8_lossy(target)),
+                _ => format!("{path}/"),
+            })
+            .collect();
+        assert_eq!(shown.join(" "), expect);
+    }
+
+    fn inline(content: &ironkit_tree::Content) -> Vec<u8> {
+        match content {
+            ironkit_tree::Content::Inline(bytes) => bytes.to_vec(),
+            ironkit_tree::Content::Blob { .. } => panic!("inline content expected"),
+        }
+    }
+
+    #[test]
+    fn layers_stack() {
+        check(&[&[file("a", "1"), file("d/b", "2")], &[file("a", "3")]], "a=3 d/ d/b=2");
+        check(&[&[file("d/a", "1"), file("d/b", "2")], &[gone("d/a")]], "d/ d/b=2");
+        check(&[&[file("d/a", "1"), file("d/b/c", "2")], &[opaque("d/"), file("d/n", "3")]], "d/ d/n=3");
+        check(&[&[file("d/a", "1")], &[file("d/n", "3"), opaque("d/")]], "d/ d/n=3");
+        check(&[&[file("d/a", "1")], &[gone("d"), directory("d"), file("d/n", "2")]], "d/ d/n=2");
+        check(&[&[file("d/a", "1")], &[directory("d"), file("d/n", "2"), gone("d")]], "d/ d/n=2");
+        check(&[&[file("d/a", "1")], &[file("d", "2")]], "d=2");
+        check(&[&[file("a", "1")], &[file("a/b", "2")]], "a/ a/b=2");
+        check(&[&[file("a", "1"), file("a", "2")]], "a=2");
+    }
+
+    #[test]
+    fn hard_links_keep_their_content() {
+        check(&[&[file("a", "1"), link("b", "a")], &[gone("a")]], "b=1");
+        check(&[&[file("a", "1")], &[link("b", "a"), file("a", "2")]], "a=2 b=1");
+        check(&[&[file("a", "1")], &[link("b", "a"), gone("a")]], "b=1");
+        check(&[&[file("a", "1")], &[file("a", "2"), link("b", "a")]], "a=2 b=2");
+        check(&[&[file("a", "1"), link("b", "/a"), link("c", "./b")]], "a=1 b=1 c=1");
+    }
+
+    #[test]
+    fn parents_that_are_links_are_followed_inside_the_root() {
+        check(&[&[file("usr/lib/x", "1"), symlink("lib", "usr/lib")], &[file("lib/y", "2")]], "lib@usr/lib usr/ usr/lib/ usr/lib/x=1 usr/lib/y=2");
+        check(&[&[symlink("out", "../../etc")], &[file("out/passwd", "1")]], "etc/ etc/passwd=1 out@../../etc");
+        check(&[&[symlink("out", "/etc")], &[gone("out/passwd"), file("out/x", "1")]], "etc/ etc/x=1 out@/etc");
+        check(&[&[symlink("a", "b"), symlink("b", "a")], &[file("a/x", "1")]], "a/ a/x=1 b@a");
+    }
+
+    #[test]
+    fn what_leaves_the_root_or_points_nowhere_is_refused() {
+        for (entry, expect) in [
+            (file("../x", "1"), "entry `../x` is refused"),
+            (file("a/../../x", "1"), "entry `a/../../x` is refused"),
+            (gone("../x"), "entry `../x` is refused"),
+            (link("a", "../../etc/shadow"), "entry `a` is refused"),
+            (link("a", "b"), "entry `a` is a hard link to `b`, which is not a file of this or a lower layer"),
+        ] {
+            assert_eq!(apply(&mut FileSet::new(), &[entry]).unwrap_err().to_string(), expect);
+        }
+    }
+}
