@@ -3,6 +3,7 @@
 //! - [`Reference`] and [`Platform`] say what is wanted.
 //! - [`Store`] is an OCI image layout with derived data beside it. [`Store::find`] gives an [`Image`], whose
 //!   [`Layer`]s are read as verified tar streams.
+//! - [`Registry::pull`] fetches an image into a store.
 //! - [`document`] are the JSON documents of an image, [`http`] the requests.
 //!
 //! This crate knows nothing of manifests or file systems: a layer is a stream of bytes here. It reads no
@@ -15,6 +16,7 @@ pub mod http;
 mod layer;
 mod platform;
 mod reference;
+mod registry;
 mod store;
 
 pub use digest::{Digest, DigestError, Hasher};
@@ -23,6 +25,7 @@ pub use error::{Error, Result};
 pub use layer::{LayerReader, MAX_UNCOMPRESSED};
 pub use platform::Platform;
 pub use reference::Reference;
+pub use registry::{Credentials, Mirror, Progress, Registry, RegistryOptions};
 pub use store::{
     BlobReader, BlobWriter, Clean, Derived, DerivedRange, Image, Layer, Lookup, MAX_SMALL_BLOB, Removed,
     Store, StoredImage,

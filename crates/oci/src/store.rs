@@ -31,6 +31,7 @@ pub(crate) use blob::damaged;
 pub use blob::{BlobReader, BlobWriter, MAX_SMALL_BLOB};
 pub use derived::{Derived, DerivedRange};
 pub use find::{Image, Layer, Lookup};
+pub(crate) use find::{candidates, layers};
 pub use garbage::{Clean, Removed};
 pub use index::StoredImage;
 

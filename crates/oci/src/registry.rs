@@ -1,0 +1,259 @@
+//! Pulling images from registries (OCI distribution specification 1.1, Docker's registry interface 2).
+//!
+//! Of an image only the wanted platform is fetched: its manifest, configuration and layers, and the index that
+//! leads to them, so that the name keeps pointing at the index. Everything is verified before the store names
+//! it. Pushing is not here yet.
+
+mod auth;
+mod credentials;
+mod fetch;
+mod session;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use crate::document::{Descriptor, Document, ImageConfig, Manifest};
+use crate::http::{self, Client};
+use crate::store::{candidates, layers};
+use crate::{Digest, Error, Image, Platform, Reference, Result, Store};
+
+pub use credentials::Credentials;
+use session::Session;
+
+/// The largest index or manifest that is fetched, as registries limit them: 4 MiB.
+const MAX_MANIFEST: u64 = 4 << 20;
+
+/// How deep indexes may nest, and how many documents are fetched on the way to one platform.
+const MAX_DEPTH: usize = 4;
+const MAX_DOCUMENTS: usize = 16;
+
+/// How registries are reached.
+#[derive(Debug, Clone)]
+pub struct RegistryOptions {
+    /// Time limits, certificates, proxy.
+    pub http: http::Options,
+    /// Who we are, by registry.
+    pub credentials: Credentials,
+    /// Other places to ask; of several that fit, the last counts.
+    pub mirrors: Vec<Mirror>,
+    /// Registries, as references name them, that speak plain HTTP though they are not on a private network.
+    pub insecure: Vec<String>,
+    /// How many layers are fetched at once.
+    pub parallel: usize,
+}
+
+/// A place to ask in a registry's stead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// The registry that it stands for; None for all.
+    pub registry: Option<String>,
+    /// Its address with the scheme, and a path that goes in front of every repository.
+    pub url: String,
+}
+
+impl Default for RegistryOptions {
+    fn default() -> RegistryOptions {
+        RegistryOptions {
+            http: http::Options::default(),
+            credentials: Credentials::default(),
+            mirrors: Vec::new(),
+            insecure: Vec::new(),
+            parallel: 4,
+        }
+    }
+}
+
+impl RegistryOptions {
+    /// Adds the credentials of a docker or podman configuration file.
+    pub fn read_docker_config(&mut self, path: &PathBuf) -> Result<()> {
+        self.credentials.read(path)
+    }
+}
+
+/// What a pull tells while it works. Calls come from several threads.
+pub trait Progress: Sync {
+    /// A blob of `size` bytes will be fetched for the image `name`.
+    fn blob(&self, _name: &str, _digest: &Digest, _size: u64) {}
+
+    /// `bytes` more bytes of a blob have arrived.
+    fn advance(&self, _digest: &Digest, _bytes: u64) {}
+
+    /// Something that a person may want to know.
+    fn note(&self, _text: &str) {}
+}
+
+/// Says nothing.
+impl Progress for () {}
+
+/// A client for all registries. Connections and tokens are kept.
+#[derive(Debug)]
+pub struct Registry {
+    client: Client,
+    options: RegistryOptions,
+    /// `Authorization` headers by base address and repository.
+    tokens: Mutex<BTreeMap<String, String>>,
+}
+
+impl Registry {
+    /// A client with `options`.
+    pub fn new(options: RegistryOptions) -> Result<Registry> {
+        let client = Client::new(options.http.clone())?;
+        Ok(Registry {
+            client,
+            options,
+            tokens: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// Fetches an image for one platform into the store, and names it there. Blobs that are there are verified
+    /// and kept. When it fails, the store is as it was, except for blobs that the next try will use.
+    pub fn pull(
+        &self,
+        store: &Store,
+        reference: &Reference,
+        platform: &Platform,
+        progress: &dyn Progress,
+    ) -> Result<Image> {
+        let named = |error| match error {
+            Error::NotFound { .. } | Error::NoPlatform { .. } | Error::Unauthorized { .. } => error,
+            source => Error::Pull {
+                reference: reference.clone(),
+                source: Box::new(source),
+            },
+        };
+        let session = self.session(reference).map_err(named)?;
+        Pull {
+            session,
+            store,
+            reference,
+            platform,
+            progress,
+            parallel: self.options.parallel,
+        }
+        .run()
+        .map_err(named)
+    }
+}
+
+/// A document that was fetched, not yet stored.
+struct Fetched {
+    descriptor: Descriptor,
+    bytes: Vec<u8>,
+    document: Document,
+}
+
+/// One pull under way.
+struct Pull<'a> {
+    session: Session<'a>,
+    store: &'a Store,
+    reference: &'a Reference,
+    platform: &'a Platform,
+    progress: &'a dyn Progress,
+    parallel: usize,
+}
+
+impl Pull<'_> {
+    fn run(&self) -> Result<Image> {
+        let root = self.session.root(self.reference)?;
+        let descriptor = root.descriptor.clone();
+        let mut walk = Walk {
+            documents: 0,
+            available: Vec::new(),
+            seen: BTreeSet::new(),
+        };
+        // The documents on the way, the root last: a name is given when all that it leads to is there.
+        let path = self.walk(root, 0, &mut walk)?.ok_or_else(|| Error::NoPlatform {
+            reference: self.reference.clone(),
+            wanted: self.platform.clone(),
+            available: walk.available,
+        })?;
+        for fetched in &path {
+            let expected = (&fetched.descriptor.digest, fetched.descriptor.size);
+            self.store
+                .write_blob(Some(expected), &mut fetched.bytes.as_slice())?;
+        }
+        self.store.add_image(self.reference, descriptor.clone())?;
+        self.store
+            .find(self.reference, self.platform)?
+            .ok_or(Error::MissingBlob {
+                digest: descriptor.digest,
+            })
+    }
+
+    /// Fetches what the platform needs below a document; None when it has nothing for the platform.
+    fn walk(&self, at: Fetched, depth: usize, walk: &mut Walk) -> Result<Option<Vec<Fetched>>> {
+        walk.documents += 1;
+        if depth > MAX_DEPTH || walk.documents > MAX_DOCUMENTS || !walk.seen.insert(at.descriptor.digest) {
+            let what = format!("index {}", at.descriptor.digest);
+            return Err(Error::document(what, "its indexes nest too deep, or in a circle"));
+        }
+        let index = match &at.document {
+            Document::Manifest(manifest) => {
+                return Ok(self.image(&at, manifest, walk)?.then(|| vec![at]));
+            }
+            Document::Index(index) => index.clone(),
+        };
+        let platforms = index.manifests.iter().filter_map(|entry| entry.platform.as_ref());
+        walk.available.extend(
+            platforms
+                .filter(|there| there.os != "unknown")
+                .map(ToString::to_string),
+        );
+        for entry in candidates(&index.manifests, self.platform) {
+            let child = self.session.child(self.store, entry)?;
+            if let Some(mut path) = self.walk(child, depth + 1, walk)? {
+                path.push(at);
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Fetches configuration and layers of a manifest; false when it is for another platform.
+    fn image(&self, at: &Fetched, manifest: &Manifest, walk: &mut Walk) -> Result<bool> {
+        let what = format!("manifest {}", at.descriptor.digest);
+        let (digest, size) = (&manifest.config.digest, manifest.config.size);
+        if size > crate::MAX_SMALL_BLOB {
+            let what = format!("configuration {digest}");
+            return Err(Error::TooLarge {
+                what,
+                size,
+                limit: crate::MAX_SMALL_BLOB,
+            });
+        }
+        let name = self.reference.to_string();
+        let fetch = fetch::Fetch {
+            session: &self.session,
+            store: self.store,
+            name: &name,
+            progress: self.progress,
+        };
+        fetch.all("configuration", &[(*digest, size)], 1)?;
+        let config = ImageConfig::parse(&self.store.read_blob(digest)?)
+            .map_err(|error| Error::document(format!("configuration {digest}"), error))?;
+        let named = at
+            .descriptor
+            .platform
+            .as_ref()
+            .is_some_and(|there| !there.os.is_empty());
+        if let Some(there) = config
+            .platform()
+            .filter(|there| !named && !there.fits(self.platform))
+        {
+            walk.available.push(there.to_string());
+            return Ok(false);
+        }
+        let layers = layers(&what, manifest, &config)?;
+        let blobs: BTreeSet<(Digest, u64)> = layers.iter().map(|layer| (layer.digest, layer.size)).collect();
+        fetch.all("layer", &blobs.into_iter().collect::<Vec<_>>(), self.parallel)?;
+        Ok(true)
+    }
+}
+
+/// What a walk has seen.
+struct Walk {
+    documents: usize,
+    available: Vec<String>,
+    seen: BTreeSet<Digest>,
+}
