@@ -1,1 +1,19 @@
-//! To come.
+//! What the tests in `tests/tests/` share: judges, a built `ironkit` in a clean environment, a machine's serial
+//! console, a tiny HTTP client, and a real registry on loopback.
+//!
+//! Nothing here knows what is being tested. Everything panics with what a person needs to see, because that is how
+//! a test fails.
+
+mod http;
+mod judge;
+mod process;
+mod registry;
+mod sandbox;
+mod serial;
+
+pub use http::{Response, free_port, http_get};
+pub use judge::{judge, shared, workspace};
+pub use process::{Finished, run, succeed};
+pub use registry::{DockerRegistry, PASSWORD, RegistryOptions, USER};
+pub use sandbox::{Sandbox, ironkit};
+pub use serial::Serial;
