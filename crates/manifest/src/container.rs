@@ -119,7 +119,7 @@ const KEYS: [&str; 36] = [
 
 /// Decodes an entry of a section. It is `None` only when it is no mapping.
 pub(crate) fn container(node: &Node, out: &mut Diagnostics) -> Option<Container> {
-    let what = format!("this entry of `{}`", out.field());
+    let what = out.field().to_owned();
     let map = Mapping::read(node, &what, &KEYS, Spelling::Exact, out)?;
     // A placeholder keeps the entry for the checks that follow; the errors see to it that nobody builds it.
     let absent = || Spanned::new(String::new(), node.span);

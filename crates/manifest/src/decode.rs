@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::suggest::{nearest, quoted_list};
-use crate::yaml::{Kind, Node, Value};
+use crate::yaml::{Kind, NOTHING, Node, Value};
 use crate::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// A closed mapping: its keys are known, and others are mistakes.
@@ -60,6 +60,7 @@ impl<'n> Mapping<'n> {
                     ));
                 }
                 Some(known) => mapping.entries.push((known, key, value)),
+                None if out.is_full() => out.push(Diagnostic::error(key.span, "unknown key")),
                 None => out.push(unknown_key(key, what, keys)),
             }
         }
@@ -155,7 +156,7 @@ pub fn integer<T: Integer>(node: &Node, out: &mut Diagnostics) -> Option<T> {
     let fitting = T::try_from(value).ok();
     if fitting.is_none() {
         let message = format!(
-            "`{}` must be a number from {} to {}, not {value}",
+            "{} must be a number from {} to {}, not {value}",
             out.field(),
             T::MIN,
             T::MAX
@@ -191,7 +192,12 @@ pub fn list<T>(
     item: impl Fn(&Node, &mut Diagnostics) -> Option<T>,
 ) -> impl Fn(&Node, &mut Diagnostics) -> Option<Vec<T>> {
     move |node, out| match &node.value {
-        Value::Sequence(items) => Some(items.iter().filter_map(|node| item(node, out)).collect()),
+        Value::Sequence(items) => Some(
+            items
+                .iter()
+                .filter_map(|node| out.within_list(|out| item(node, out)))
+                .collect(),
+        ),
         _ => {
             wrong_type(node, "a list", out);
             None
@@ -228,7 +234,7 @@ pub fn word<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&Node, &mut Diagnostics) 
             return Some(*value);
         }
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        let message = format!("`{}` cannot be `{}`", out.field(), given.value);
+        let message = format!("{} cannot be `{}`", out.field(), given.value);
         let hint = match nearest(&given, &words) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("expected {}", quoted_list(&words)),
@@ -241,9 +247,10 @@ pub fn word<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&Node, &mut Diagnostics) 
 /// Reports that something else than `expected` was found.
 pub fn wrong_type(node: &Node, expected: &str, out: &mut Diagnostics) {
     let found = node.describe();
-    let message = match out.field() {
-        "" => format!("expected {expected}, found {found}"),
-        field => format!("`{field}` must be {expected}, not {found}"),
+    let message = match (out.field(), found) {
+        ("", _) => format!("expected {expected}, found {found}"),
+        (field, NOTHING) => format!("{field} must be {expected}, but has no value"),
+        (field, _) => format!("{field} must be {expected}, not {found}"),
     };
     let mistake = Diagnostic::error(node.span, message).label(format!("expected {expected}"));
     let Value::Scalar(scalar) = &node.value else {
@@ -256,7 +263,7 @@ pub fn wrong_type(node: &Node, expected: &str, out: &mut Diagnostics) {
         ("a string", _) if short => mistake.hint(format!("put it in quotes: \"{}\"", scalar.text)),
         ("a list", Kind::Null) => mistake.hint("write `[]` for an empty list, or leave the key out"),
         ("a list", _) if short => mistake.hint(format!("write a list: `[\"{}\"]`", scalar.text)),
-        ("a mapping", Kind::Null) => mistake.hint("write `{}` for an empty mapping, or leave the key out"),
+        ("a mapping", Kind::Null) => mistake.hint("write `{}` for an empty mapping"),
         ("an integer", Kind::String) if !scalar.plain && scalar.text.parse::<i64>().is_ok() => {
             mistake.hint("leave out the quotes")
         }

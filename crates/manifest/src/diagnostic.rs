@@ -129,7 +129,7 @@ pub struct Diagnostics {
     label: String,
     list: Vec<Diagnostic>,
     omitted: usize,
-    failed: bool,
+    errors: usize,
     fields: Vec<String>,
 }
 
@@ -152,8 +152,8 @@ impl Diagnostics {
 
     /// Adds one.
     pub fn push(&mut self, mut diagnostic: Diagnostic) {
-        self.failed |= diagnostic.severity == Severity::Error;
-        if self.list.len() >= MAX_SHOWN {
+        self.errors += usize::from(diagnostic.severity == Severity::Error);
+        if self.is_full() {
             self.omitted += 1;
             return;
         }
@@ -164,9 +164,14 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
-    /// Whether an error is among them.
-    pub fn failed(&self) -> bool {
-        self.failed
+    /// Whether more are only counted, so that working out advice for them is a waste.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= MAX_SHOWN
+    }
+
+    /// How many errors there are so far.
+    pub fn errors(&self) -> usize {
+        self.errors
     }
 
     /// The warnings when nothing is wrong, else everything; in the order of the text.
@@ -178,7 +183,7 @@ impl Diagnostics {
         {
             last.hint = Some(format!("{} more diagnostics are not shown", self.omitted));
         }
-        if self.failed {
+        if self.errors > 0 {
             Err(self.list)
         } else {
             Ok(self.list)
@@ -187,13 +192,25 @@ impl Diagnostics {
 
     /// Runs `decode` for the value of a key, which messages about it then name.
     pub fn within<T>(&mut self, field: &str, decode: impl FnOnce(&mut Diagnostics) -> T) -> T {
-        self.fields.push(field.to_owned());
+        self.fields.push(format!("`{field}`"));
         let result = decode(self);
         self.fields.pop();
         result
     }
 
-    /// The key whose value is being decoded; empty at the top.
+    /// Runs `decode` for an entry of the list that is being decoded.
+    pub fn within_list<T>(&mut self, decode: impl FnOnce(&mut Diagnostics) -> T) -> T {
+        let entry = match self.field() {
+            field if field.starts_with('`') => format!("an entry of {field}"),
+            field => field.to_owned(),
+        };
+        self.fields.push(entry);
+        let result = decode(self);
+        self.fields.pop();
+        result
+    }
+
+    /// What is being decoded, for messages: `` `mode` `` or `` an entry of `binds` ``; empty at the top.
     pub fn field(&self) -> &str {
         self.fields.last().map_or("", String::as_str)
     }

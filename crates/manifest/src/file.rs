@@ -113,6 +113,7 @@ fn path(node: &Node, out: &mut Diagnostics) -> Option<Spanned<String>> {
 /// contents; a directory goes before a link and a link before contents, but a directory cannot have contents.
 fn content(map: &Mapping<'_>, out: &mut Diagnostics) -> Option<FileContent> {
     let formats = [("yaml", MetadataFormat::Yaml), ("json", MetadataFormat::Json)];
+    let errors = out.errors();
     let directory = map.get("directory", out, boolean).unwrap_or_default();
     let symlink = map
         .get("symlink", out, string)
@@ -141,10 +142,7 @@ fn content(map: &Mapping<'_>, out: &mut Diagnostics) -> Option<FileContent> {
     match given.as_slice() {
         [] => {
             // When one of them is there but wrong, that has been said.
-            if !["directory", "symlink", "contents", "source", "metadata"]
-                .iter()
-                .any(|key| is_wrong(map, key))
-            {
+            if out.errors() == errors {
                 let mistake = Diagnostic::error(map.span, "nothing says what the file contains");
                 out.push(
                     mistake.hint("add `contents`, `source`, `metadata`, `symlink` or `directory: true`"),
@@ -177,10 +175,4 @@ fn content(map: &Mapping<'_>, out: &mut Diagnostics) -> Option<FileContent> {
         .or(contents.map(FileContent::Contents))
         .or(source.map(FileContent::Source))
         .or(metadata.map(FileContent::Metadata))
-}
-
-/// Whether a key is there with a value that is neither empty nor `false`, although it decoded to nothing.
-fn is_wrong(map: &Mapping<'_>, key: &str) -> bool {
-    map.node(key)
-        .is_some_and(|node| !matches!(node.text(), Some("" | "false" | "False" | "FALSE")))
 }

@@ -16,7 +16,7 @@ pub enum Id {
 /// Decodes a number or a name.
 pub fn id(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Id>> {
     let Value::Scalar(scalar) = &node.value else {
-        wrong_type(node, "a number or the name of a container", out);
+        wrong_type(node, "a whole number or the name of a container", out);
         return None;
     };
     let id = match scalar.kind {
@@ -24,7 +24,7 @@ pub fn id(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Id>> {
             Ok(number) => Id::Number(number),
             Err(_) => {
                 let message = format!(
-                    "`{}` must be a number from 0 to {}, not {number}",
+                    "{} must be a number from 0 to {}, not {number}",
                     out.field(),
                     u32::MAX
                 );
@@ -35,7 +35,7 @@ pub fn id(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Id>> {
         Kind::String if matches!(scalar.text.as_str(), "" | "root") => Id::Number(0),
         Kind::String => Id::Name(scalar.text.clone()),
         _ => {
-            wrong_type(node, "a number or the name of a container", out);
+            wrong_type(node, "a whole number or the name of a container", out);
             return None;
         }
     };

@@ -84,7 +84,12 @@ pub(crate) fn manifest(node: &Node, out: &mut Diagnostics) -> Option<Manifest> {
         "trust",
     ];
     let map = Mapping::read(node, "the manifest", &keys, Spelling::Exact, out)?;
-    map.get("trust", out, trust);
+    if let Some(span) = map.key_span("trust") {
+        // Content trust is gone from LinuxKit too; old manifests still have the section.
+        let warning = Diagnostic::warning(span, "`trust` has no effect: content trust no longer exists");
+        out.push(warning.hint("pin images by digest: `name@sha256:…`"));
+        map.get("trust", out, trust);
+    }
     Some(Manifest {
         kernel: map.get("kernel", out, kernel),
         init: map.get("init", out, list(image)).unwrap_or_default(),
@@ -97,12 +102,9 @@ pub(crate) fn manifest(node: &Node, out: &mut Diagnostics) -> Option<Manifest> {
     })
 }
 
-/// Content trust is gone from LinuxKit too; old manifests still have the section.
 fn trust(node: &Node, out: &mut Diagnostics) -> Option<()> {
     let map = Mapping::read(node, "`trust`", &["image", "org"], Spelling::Exact, out)?;
     map.get("image", out, list(string));
     map.get("org", out, list(string));
-    let warning = Diagnostic::warning(node.span, "`trust` has no effect: content trust no longer exists");
-    out.push(warning.hint("pin images by digest: `name@sha256:…`"));
     Some(())
 }

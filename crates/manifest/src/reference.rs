@@ -11,7 +11,10 @@ use crate::{Diagnostic, Diagnostics, Spanned};
 pub fn image(node: &Node, out: &mut Diagnostics) -> Option<Spanned<String>> {
     let reference = string(node, out)?;
     if let Err(reason) = check(&reference) {
-        let message = format!("`{}` is not an image reference: {reason}", reference.value);
+        let message = match reference.as_str() {
+            "" => "the image reference is empty".to_owned(),
+            written => format!("`{written}` is not an image reference: {reason}"),
+        };
         let mistake = Diagnostic::error(reference.span, message);
         out.push(match advice(&reference) {
             Some(hint) => mistake.hint(hint),
@@ -31,6 +34,9 @@ pub fn optional_image(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Stri
 
 /// Checks a reference; the reason when it is malformed.
 pub fn check(reference: &str) -> Result<(), String> {
+    if reference.contains("://") {
+        return Err("it has a scheme".to_owned());
+    }
     let (rest, digest) = match reference.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (reference, None),
@@ -172,6 +178,7 @@ mod tests {
             (&format!("a@sha256:{digest}"), ""),
             (&format!("h.io/a:v1@sha256:{digest}"), ""),
             ("", "it has no name"),
+            ("https://a/b", "it has a scheme"),
             (":v1", "it has no name"),
             ("golden/bad image:v1", "a space is not allowed in a repository"),
             ("golden/image:v1 ", "a space is not allowed in a tag"),

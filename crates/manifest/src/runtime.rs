@@ -2,10 +2,10 @@
 //!
 //! The first six fields are LinuxKit's, the others IronKit's; `guest/contract` says what they mean in the machine.
 
-use crate::decode::{Mapping, Spelling, boolean, integer, list, string, text, word};
+use crate::decode::{Mapping, Spelling, boolean, integer, list, string, text, word, wrong_type};
 use crate::mount::{Mount, plain_mount};
 use crate::suggest::nearest;
-use crate::yaml::Node;
+use crate::yaml::{Kind, Node, Value};
 use crate::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// The section; a field that is absent leaves what the image's label says.
@@ -153,7 +153,13 @@ fn placed<T>(
 }
 
 fn seconds(node: &Node, out: &mut Diagnostics) -> Option<u32> {
-    integer(node, out)
+    match &node.value {
+        Value::Scalar(scalar) if matches!(scalar.kind, Kind::Integer(_)) => integer(node, out),
+        _ => {
+            wrong_type(node, "a whole number of seconds", out);
+            None
+        }
+    }
 }
 
 fn interface(node: &Node, out: &mut Diagnostics) -> Option<Interface> {

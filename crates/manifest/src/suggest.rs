@@ -8,9 +8,11 @@ pub fn nearest<'w>(given: &str, words: &[&'w str]) -> Option<&'w str> {
         return None;
     }
     let lower = given.to_lowercase();
-    let allowed = (given.chars().count() / 3).max(1);
+    let length = given.chars().count();
+    let allowed = (length / 3).max(1);
     words
         .iter()
+        .filter(|word| word.chars().count().abs_diff(length) <= allowed)
         .map(|word| (distance(&lower, &word.to_lowercase()), *word))
         .filter(|(distance, word)| *distance <= allowed && *distance < word.len())
         .min_by_key(|(distance, _)| *distance)
@@ -29,24 +31,25 @@ pub fn quoted_list(words: &[&str]) -> String {
 /// Number of letters to insert, delete, replace or swap with their neighbour (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    for (j, cell) in rows[0].iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
+    let width = b.len() + 1;
+    // Cell (i, j) is the distance between the first i letters of `a` and the first j of `b`.
+    let mut cells = vec![0; (a.len() + 1) * width];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            let cell = |back_i: usize, back_j: usize| cells[(i - back_i) * width + j - back_j];
+            let best = match (i, j) {
+                (0, edge) | (edge, 0) => edge,
+                _ => {
+                    let replaced = cell(1, 1) + usize::from(a[i - 1] != b[j - 1]);
+                    let best = replaced.min(cell(1, 0) + 1).min(cell(0, 1) + 1);
+                    let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                    if swapped { best.min(cell(2, 2) + 1) } else { best }
+                }
+            };
+            cells[i * width + j] = best;
         }
     }
-    rows[a.len()][b.len()]
+    cells[cells.len() - 1]
 }
 
 #[cfg(test)]

@@ -38,18 +38,20 @@ pub(crate) fn volume(node: &Node, out: &mut Diagnostics) -> Option<Volume> {
         ("filesystem", VolumeFormat::Filesystem),
         ("oci", VolumeFormat::Oci),
     ];
+    let format = map.get("format", out, word(&formats));
+    let format_is_wrong = map.node("format").is_some() && format.is_none();
     let volume = Volume {
         name: map
             .required("name", out, name)
             .unwrap_or(Spanned::new(String::new(), node.span)),
         image: map.get("image", out, optional_image),
         readonly: map.get("readonly", out, boolean).unwrap_or_default(),
-        format: map.get("format", out, word(&formats)).unwrap_or_default(),
+        format: format.unwrap_or_default(),
         platforms: map.get("platforms", out, list(platform)).unwrap_or_default(),
     };
     if let Some(span) = map
         .key_span("platforms")
-        .filter(|_| volume.format != VolumeFormat::Oci)
+        .filter(|_| !format_is_wrong && volume.format != VolumeFormat::Oci)
     {
         let mistake = Diagnostic::warning(span, "`platforms` has no effect without `format: oci`");
         out.push(mistake.hint("a file system always has the platform that is built for"));

@@ -57,6 +57,9 @@ pub enum Kind {
     String,
 }
 
+/// What [`Node::describe`] calls an absent value.
+pub(crate) const NOTHING: &str = "nothing";
+
 impl Node {
     /// The text of a scalar.
     pub fn text(&self) -> Option<&str> {
@@ -72,7 +75,7 @@ impl Node {
             Value::Sequence(_) => "a list",
             Value::Mapping(_) => "a mapping",
             Value::Scalar(scalar) => match scalar.kind {
-                Kind::Null => "nothing",
+                Kind::Null => NOTHING,
                 Kind::Boolean(_) => "a boolean",
                 Kind::Integer(_) => "an integer",
                 Kind::Float => "a number",

@@ -99,17 +99,11 @@ impl<'t> Builder<'t, '_> {
 
     fn syntax(&mut self, error: &ScanError) -> Diagnostic {
         let span = self.place.span(*error.marker(), *error.marker());
-        let before = &self.place.text[..span.start];
-        let indentation = before.rsplit('\n').next().unwrap_or_default();
-        let rest_of_line = self.place.text[span.start..]
-            .split('\n')
-            .next()
-            .unwrap_or_default();
         let diagnostic = Diagnostic::error(span, format!("invalid YAML: {}", error.info()));
-        if indentation.trim_start_matches(' ').starts_with('\t') || rest_of_line.starts_with('\t') {
-            return diagnostic.hint("YAML is indented with spaces; replace the tab");
+        match advice(self.place.text, span, error.info()) {
+            Some(hint) => diagnostic.hint(hint),
+            None => diagnostic,
         }
-        diagnostic
     }
 
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node> {
@@ -203,7 +197,7 @@ impl<'t> Builder<'t, '_> {
         if !fits {
             self.out.push(Diagnostic::error(
                 span,
-                format!("the value does not fit its tag `{tag}`"),
+                format!("the value does not fit its tag `{}`", shown(tag)),
             ));
         }
         resolved
@@ -295,6 +289,41 @@ impl<'t> Builder<'t, '_> {
             }
         }
     }
+}
+
+fn shown(tag: &Tag) -> String {
+    if tag.is_yaml_core_schema() {
+        format!("!!{}", tag.suffix)
+    } else {
+        tag.to_string()
+    }
+}
+
+/// What probably leads to a syntax error.
+fn advice(text: &str, span: Span, info: &str) -> Option<String> {
+    let before = &text[..span.start];
+    let indentation = before.rsplit('\n').next().unwrap_or_default();
+    if indentation.trim_start_matches(' ').starts_with('\t') || text[span.start..].starts_with('\t') {
+        return Some("YAML is indented with spaces; replace the tab".to_owned());
+    }
+    if info.contains("mapping values are not allowed") {
+        return Some("put a value that contains `: ` in quotes".to_owned());
+    }
+    // A block of text ends at the first line that is not indented deeper than the line which opened it.
+    let lines: Vec<&str> = before.lines().collect();
+    let opens = |line: &&str| {
+        let line = line.trim_end_matches(['+', '-', ' ', '\r']);
+        line.ends_with(" |") || line.ends_with(" >")
+    };
+    let opening = lines.iter().rposition(opens)?;
+    let depth = |line: &str| line.len() - line.trim_start_matches([' ', '-']).len();
+    let ends = |line: &&str| !line.trim().is_empty() && depth(line) <= depth(lines[opening]);
+    let ending = opening + 1 + lines[opening + 1..].iter().position(|line| ends(line))?;
+    Some(format!(
+        "line {} is indented less and ends the text that line {} begins",
+        ending + 1,
+        opening + 1
+    ))
 }
 
 /// What a copy of a node costs.
