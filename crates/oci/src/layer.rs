@@ -194,6 +194,15 @@ pub(crate) fn check_media_type(media_type: &str) -> std::result::Result<(), Stri
     }
 }
 
+/// The media type of a layer that starts with these bytes.
+pub(crate) fn media_type_of(magic: &[u8]) -> &'static str {
+    match sniff(magic) {
+        Codec::Plain => media::LAYER,
+        Codec::Gzip => media::LAYER_GZIP,
+        Codec::Zstd => media::LAYER_ZSTD,
+    }
+}
+
 /// What a media type promises.
 fn named_codec(media_type: &str) -> Option<Codec> {
     match media_type {

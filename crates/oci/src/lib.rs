@@ -4,11 +4,13 @@
 //! - [`Store`] is an OCI image layout with derived data beside it. [`Store::find`] gives an [`Image`], whose
 //!   [`Layer`]s are read as verified tar streams.
 //! - [`Registry::pull`] fetches an image into a store.
+//! - [`import`] and [`export`] do the same with archives.
 //! - [`document`] are the JSON documents of an image, [`http`] the requests.
 //!
 //! This crate knows nothing of manifests or file systems: a layer is a stream of bytes here. It reads no
 //! environment and prints nothing.
 
+mod archive;
 mod digest;
 pub mod document;
 mod error;
@@ -19,6 +21,7 @@ mod reference;
 mod registry;
 mod store;
 
+pub use archive::{ArchiveFormat, ImportOptions, export, import};
 pub use digest::{Digest, DigestError, Hasher};
 pub use document::{Descriptor, ImageConfig};
 pub use error::{Error, Result};

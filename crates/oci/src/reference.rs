@@ -285,7 +285,7 @@ mod tests {
             ("é", "'é'"),
             ("Nginx", "capital"),
             ("a//b", "empty"),
-            ("/a", "host"),
+            ("/a", "empty"),
             ("a/b/", "empty"),
             ("a:", "tag is empty"),
             ("a:b:c", "not a tag"),

@@ -144,7 +144,7 @@ impl Store {
     }
 
     /// Every manifest below a root, with None for one that is not here or cannot be read.
-    pub(super) fn manifests(&self, root: &Descriptor) -> Vec<(Descriptor, Option<Manifest>)> {
+    pub(crate) fn manifests(&self, root: &Descriptor) -> Vec<(Descriptor, Option<Manifest>)> {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
         let mut queue = vec![(root.clone(), 0)];
@@ -162,6 +162,43 @@ impl Store {
             }
         }
         found
+    }
+}
+
+impl Store {
+    /// The documents from a root down to a manifest, both included.
+    pub(crate) fn way_to(&self, root: &Descriptor, manifest: &Digest) -> Vec<Digest> {
+        fn walk(
+            store: &Store,
+            way: &mut Vec<Digest>,
+            seen: &mut BTreeSet<Digest>,
+            manifest: &Digest,
+        ) -> bool {
+            let Some(at) = way.last().copied().filter(|at| seen.insert(*at)) else {
+                return false;
+            };
+            let bytes = store
+                .read_blob(&at)
+                .ok()
+                .filter(|_| way.len() <= MAX_DEPTH)
+                .unwrap_or_default();
+            let Ok(Document::Index(index)) = Document::parse("", &bytes, None) else {
+                return false;
+            };
+            index.manifests.iter().any(|entry| {
+                way.push(entry.digest);
+                let found = entry.digest == *manifest || walk(store, way, seen, manifest);
+                if !found {
+                    way.pop();
+                }
+                found
+            })
+        }
+        let mut way = vec![root.digest];
+        if root.digest != *manifest {
+            walk(self, &mut way, &mut BTreeSet::new(), manifest);
+        }
+        way
     }
 }
 

@@ -1,0 +1,195 @@
+//! A registry of a few lines that does what it should not.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::Made;
+
+/// What happens to a request, once; then the next of the list, then all goes well.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// Another status, with a header line.
+    Status(u16, &'static str),
+    /// The body ends after so many bytes, though more were announced.
+    Cut(usize),
+    /// One byte of the body is another.
+    Flip,
+    /// The body stops after so many bytes and the connection stays open.
+    Stall(usize),
+    /// A byte now and then.
+    Drip,
+    /// More bytes than there should be, without an end.
+    Endless,
+    /// No answer at all.
+    Silence,
+    /// To another path, which is served.
+    Redirect,
+    /// The range in the request is ignored.
+    NoRange,
+    /// Close at once.
+    HangUp,
+}
+
+/// Requests as they came: the path and the range.
+pub type Log = Arc<Mutex<Vec<(String, Option<String>)>>>;
+
+/// A running server.
+pub struct Server {
+    pub host: String,
+    pub log: Log,
+}
+
+/// Serves an image as repository `repo`, tag `tag`. `faults` are by a part of the path.
+pub fn serve(made: &Made, faults: &[(&str, Vec<Fault>)]) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = listener.local_addr().expect("an address").to_string();
+    let log = Log::default();
+    let faults: Vec<_> = faults
+        .iter()
+        .map(|(part, list)| ((*part).to_owned(), list.clone()))
+        .collect();
+    let state = Arc::new(State {
+        made: made.clone(),
+        faults: Mutex::new(faults),
+        log: log.clone(),
+    });
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let state = state.clone();
+            thread::spawn(move || {
+                // A client that is gone is what many of these tests are about.
+                let _ = state.connection(stream);
+            });
+        }
+    });
+    Server { host, log }
+}
+
+struct State {
+    made: Made,
+    faults: Mutex<Vec<(String, Vec<Fault>)>>,
+    log: Log,
+}
+
+impl State {
+    fn connection(&self, stream: TcpStream) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let mut stream = stream;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+            let mut headers = BTreeMap::new();
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line)?;
+                let Some((key, value)) = line.trim().split_once(':') else {
+                    break;
+                };
+                headers.insert(key.to_ascii_lowercase(), value.trim().to_owned());
+            }
+            let range = headers.get("range").cloned();
+            self.log.lock().expect("log").push((path.clone(), range.clone()));
+            self.answer(&mut stream, &path, range)?;
+        }
+    }
+
+    fn fault(&self, path: &str) -> Fault {
+        let mut faults = self.faults.lock().expect("faults");
+        match faults
+            .iter_mut()
+            .find(|(part, list)| path.contains(part.as_str()) && !list.is_empty())
+        {
+            Some((_, list)) => list.remove(0),
+            None => Fault::None,
+        }
+    }
+
+    fn answer(&self, stream: &mut TcpStream, path: &str, range: Option<String>) -> std::io::Result<()> {
+        let fault = self.fault(path);
+        let root = self.made.root();
+        let target = path.rsplit('/').next().unwrap_or_default();
+        let found = match target {
+            "" if path == "/v2/" => Some((b"{}".to_vec(), "application/json".to_owned())),
+            "tag" | "latest" => Some((self.made.blobs[&root.digest].clone(), root.media_type.clone())),
+            digest => {
+                let digest = digest.parse().ok();
+                let bytes = digest.and_then(|digest| self.made.blobs.get(&digest).cloned());
+                bytes.map(|bytes| (bytes, "application/octet-stream".to_owned()))
+            }
+        };
+        let Some((mut body, media_type)) = found else {
+            return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        };
+        let start = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let start: usize = start.filter(|_| !matches!(fault, Fault::NoRange)).unwrap_or(0);
+        let whole = body.len();
+        body.drain(..start.min(whole));
+        let length = body.len();
+        let head = match start {
+            0 => format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n"),
+            _ => format!(
+                "HTTP/1.1 206 Partial\r\nContent-Range: bytes {start}-{}/{whole}\r\n",
+                whole - 1
+            ),
+        };
+        let announced = format!("{head}Content-Length: {length}\r\n\r\n");
+        match fault {
+            Fault::None | Fault::NoRange => {
+                stream.write_all(announced.as_bytes())?;
+                stream.write_all(&body)?;
+            }
+            Fault::Status(status, header) => {
+                write!(
+                    stream,
+                    "HTTP/1.1 {status} No\r\n{header}Content-Length: 0\r\n\r\n"
+                )?;
+            }
+            Fault::Cut(at) => {
+                stream.write_all(announced.as_bytes())?;
+                stream.write_all(&body[..at.min(length)])?;
+                stream.shutdown(std::net::Shutdown::Both)?;
+            }
+            Fault::Flip => {
+                stream.write_all(announced.as_bytes())?;
+                body[length / 2] ^= 1;
+                stream.write_all(&body)?;
+            }
+            Fault::Stall(at) => {
+                stream.write_all(announced.as_bytes())?;
+                stream.write_all(&body[..at.min(length)])?;
+                thread::sleep(Duration::from_secs(120));
+            }
+            Fault::Drip => {
+                stream.write_all(announced.as_bytes())?;
+                for byte in &body {
+                    stream.write_all(&[*byte])?;
+                    thread::sleep(Duration::from_millis(50));
+                }
+            }
+            Fault::Endless => {
+                write!(stream, "{head}Connection: close\r\n\r\n")?;
+                loop {
+                    stream.write_all(&[0; 65536])?;
+                }
+            }
+            Fault::Silence => thread::sleep(Duration::from_secs(120)),
+            Fault::Redirect => {
+                write!(
+                    stream,
+                    "HTTP/1.1 307 Go\r\nLocation: /elsewhere/{target}\r\nContent-Length: 0\r\n\r\n"
+                )?;
+            }
+            Fault::HangUp => stream.shutdown(std::net::Shutdown::Both)?,
+        }
+        stream.flush()
+    }
+}
