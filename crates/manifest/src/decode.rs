@@ -300,6 +300,9 @@ const FOREIGN: &[(&str, &str)] = &[
     ("type", "format"),
 ];
 
+/// Lists of more keys than this do not fit under a caret.
+const LABELLED: usize = 10;
+
 fn unknown_key(key: &Node, what: &str, keys: &[&str]) -> Diagnostic {
     let name = key.text().unwrap_or_default();
     let foreign = FOREIGN
@@ -309,7 +312,8 @@ fn unknown_key(key: &Node, what: &str, keys: &[&str]) -> Diagnostic {
     let mistake = Diagnostic::error(key.span, format!("unknown key `{name}` in {what}"));
     let known = format!("known here: {}", quoted_list(keys));
     match nearest(name, keys).or(foreign) {
-        Some(near) => mistake.label(known).hint(format!("did you mean `{near}`?")),
+        Some(near) if keys.len() <= LABELLED => mistake.label(known).hint(format!("did you mean `{near}`?")),
+        Some(near) => mistake.hint(format!("did you mean `{near}`?")),
         None => mistake.hint(known),
     }
 }

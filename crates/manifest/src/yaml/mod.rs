@@ -3,7 +3,9 @@
 //! One document with anchors, aliases and merge keys already resolved and duplicate keys refused. Scalars are typed
 //! as Go's yaml.v3 types them. What the tree means is not decided here; see [`crate::decode`].
 
+mod advice;
 mod parse;
+mod place;
 mod scalar;
 
 pub use parse::parse;

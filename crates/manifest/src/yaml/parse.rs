@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
+use super::advice::syntax_advice;
+use super::place::Place;
 use super::scalar::resolve;
 use super::{Kind, Node, Scalar, Value};
 use crate::{Diagnostic, Diagnostics, Span};
@@ -13,8 +15,8 @@ use crate::{Diagnostic, Diagnostics, Span};
 const MAX_BYTES: usize = 8 << 20;
 /// Deepest nesting, aliases expanded. A manifest needs about eight; decoding recurses, so this also bounds the stack.
 const MAX_DEPTH: usize = 128;
-/// Most nodes, aliases expanded. Keeps the tree of a hostile text below some 50 MiB.
-const MAX_NODES: usize = 300_000;
+/// Most nodes, aliases expanded. Keeps the tree of a hostile text below some 60 MiB.
+const MAX_NODES: usize = 250_000;
 /// Most bytes of text that aliases may copy.
 const MAX_COPIED: usize = 16 << 20;
 
@@ -36,12 +38,7 @@ pub fn parse(file: usize, text: &str, out: &mut Diagnostics) -> Option<Node> {
     }
     let mut builder = Builder {
         events: Parser::new_from_str(text),
-        place: Place {
-            file,
-            text,
-            index: 0,
-            byte: 0,
-        },
+        place: Place::new(file, text),
         anchors: HashMap::new(),
         nodes: 0,
         copied: 0,
@@ -100,7 +97,7 @@ impl<'t> Builder<'t, '_> {
     fn syntax(&mut self, error: &ScanError) -> Diagnostic {
         let span = self.place.span(*error.marker(), *error.marker());
         let diagnostic = Diagnostic::error(span, format!("invalid YAML: {}", error.info()));
-        match advice(self.place.text, span, error.info()) {
+        match syntax_advice(self.place.text, span, error.info()) {
             Some(hint) => diagnostic.hint(hint),
             None => diagnostic,
         }
@@ -168,6 +165,7 @@ impl<'t> Builder<'t, '_> {
     }
 
     fn scalar(&mut self, text: Cow<'t, str>, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Node {
+        let span = self.place.trimmed(span);
         let plain = style == ScalarStyle::Plain;
         let kind = match tag {
             None if plain => resolve(&text),
@@ -299,33 +297,6 @@ fn shown(tag: &Tag) -> String {
     }
 }
 
-/// What probably leads to a syntax error.
-fn advice(text: &str, span: Span, info: &str) -> Option<String> {
-    let before = &text[..span.start];
-    let indentation = before.rsplit('\n').next().unwrap_or_default();
-    if indentation.trim_start_matches(' ').starts_with('\t') || text[span.start..].starts_with('\t') {
-        return Some("YAML is indented with spaces; replace the tab".to_owned());
-    }
-    if info.contains("mapping values are not allowed") {
-        return Some("put a value that contains `: ` in quotes".to_owned());
-    }
-    // A block of text ends at the first line that is not indented deeper than the line which opened it.
-    let lines: Vec<&str> = before.lines().collect();
-    let opens = |line: &&str| {
-        let line = line.trim_end_matches(['+', '-', ' ', '\r']);
-        line.ends_with(" |") || line.ends_with(" >")
-    };
-    let opening = lines.iter().rposition(opens)?;
-    let depth = |line: &str| line.len() - line.trim_start_matches([' ', '-']).len();
-    let ends = |line: &&str| !line.trim().is_empty() && depth(line) <= depth(lines[opening]);
-    let ending = opening + 1 + lines[opening + 1..].iter().position(|line| ends(line))?;
-    Some(format!(
-        "line {} is indented less and ends the text that line {} begins",
-        ending + 1,
-        opening + 1
-    ))
-}
-
 /// What a copy of a node costs.
 #[derive(Clone, Copy)]
 struct Size {
@@ -359,66 +330,4 @@ fn measure(node: &Node) -> Size {
     }
     size.height += 1;
     size
-}
-
-/// Turns the parser's character positions into byte positions. They rise nearly always, so it walks from the last.
-struct Place<'t> {
-    file: usize,
-    text: &'t str,
-    index: usize,
-    byte: usize,
-}
-
-impl Place<'_> {
-    fn span(&mut self, start: Marker, end: Marker) -> Span {
-        let to = self.byte_of(end.index().max(start.index()));
-        let from = self.byte_of(start.index());
-        Span {
-            file: self.file,
-            start: from,
-            end: to,
-            line: start.line(),
-            column: start.col() + 1,
-        }
-    }
-
-    fn end(&self) -> Span {
-        let line = 1 + self.text.matches('\n').count();
-        Span {
-            file: self.file,
-            start: self.text.len(),
-            end: self.text.len(),
-            line,
-            column: 1,
-        }
-    }
-
-    /// All of a flow collection, the first thing in a block collection.
-    fn collection(&self, start: Span, end: Span, first: Option<&Node>) -> Span {
-        match first {
-            Some(first) if !self.text[start.start..].starts_with(['[', '{']) => Span {
-                file: self.file,
-                ..first.span
-            },
-            _ => start.to(end),
-        }
-    }
-
-    fn byte_of(&mut self, index: usize) -> usize {
-        while self.index > index {
-            self.index -= 1;
-            self.byte = self.text[..self.byte]
-                .char_indices()
-                .next_back()
-                .map_or(0, |(at, _)| at);
-        }
-        let mut rest = self.text[self.byte..].chars();
-        while self.index < index
-            && let Some(next) = rest.next()
-        {
-            self.index += 1;
-            self.byte += next.len_utf8();
-        }
-        self.byte
-    }
 }
