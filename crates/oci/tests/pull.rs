@@ -132,8 +132,8 @@ fn a_cut_layer_is_resumed_where_it_broke() {
     let log = server.log.lock().expect("log");
     let ranges: Vec<_> = log
         .iter()
-        .filter(|(path, _)| path.contains(&layer))
-        .map(|(_, range)| range.clone())
+        .filter(|request| request.path.contains(&layer))
+        .map(|request| request.range.clone())
         .collect();
     assert_eq!(
         ranges,
@@ -277,7 +277,7 @@ fn what_a_registry_may_not_say() {
         ),
         (
             "no entries",
-            text(r#"{"schemaVersion":2,"manifests":null}"#),
+            text(r#"{"schemaVersion":2,"manifests":[]}"#),
             "it has none",
         ),
         ("deep json", text(&deep), "cannot be used"),
@@ -333,4 +333,85 @@ fn a_pull_mends_a_damaged_layer() {
         &mut std::io::sink(),
     )
     .expect("mended");
+}
+
+#[test]
+fn tokens_are_fetched_and_kept() {
+    let made = sample();
+    let challenge = "WWW-Authenticate: Bearer realm=\"http://{host}/token\",service=\"me\"\r\n";
+    let server = serve(&made, &[("manifests/tag", vec![Fault::Status(401, challenge)])]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut options = RegistryOptions::default();
+    options.credentials.add(&server.host, "user", "pass");
+    let name = reference(&format!("{}/a/repo:tag", server.host));
+    let client = Registry::new(options).expect("a client");
+    client
+        .pull(&open(directory.path()), &name, &amd64(), &())
+        .expect("an image");
+    let log = server.log.lock().expect("log");
+    let token = log
+        .iter()
+        .find(|request| request.path.starts_with("/token"))
+        .expect("a token");
+    assert_eq!(token.path, "/token?scope=repository:a/repo:pull&service=me");
+    assert_eq!(token.authorization.as_deref(), Some("Basic dXNlcjpwYXNz"));
+    let blobs: Vec<_> = log
+        .iter()
+        .filter(|request| request.path.contains("blobs/"))
+        .collect();
+    assert!(
+        blobs
+            .iter()
+            .all(|request| request.authorization.as_deref() == Some("Bearer secret")),
+        "{blobs:?}"
+    );
+    assert_eq!(blobs.len(), 4);
+}
+
+#[test]
+fn mirrors_are_asked_instead() {
+    let made = sample();
+    let server = serve(&made, &[]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    for (registry, name, path) in [
+        (
+            None,
+            "docker.io/library/some:tag",
+            "/v2/cache/library/some/manifests/tag",
+        ),
+        (
+            Some("docker.io"),
+            "index.docker.io/some:tag",
+            "/v2/cache/library/some/manifests/tag",
+        ),
+        (
+            Some("a.example"),
+            "a.example/x/y:tag",
+            "/v2/cache/x/y/manifests/tag",
+        ),
+    ] {
+        let mut options = RegistryOptions::default();
+        let url = format!("http://{}/cache/", server.host);
+        options.mirrors.push(ironkit_oci::Mirror {
+            registry: registry.map(str::to_owned),
+            url,
+        });
+        let client = Registry::new(options).expect("a client");
+        client.pull(&store, &reference(name), &amd64(), &()).expect(name);
+        let asked = server
+            .log
+            .lock()
+            .expect("log")
+            .iter()
+            .any(|request| request.path == path);
+        assert!(asked, "{name}");
+        assert!(
+            store
+                .find(&reference(name), &amd64())
+                .expect("readable")
+                .is_some(),
+            "{name}"
+        );
+    }
 }

@@ -192,15 +192,14 @@ fn check(block: &[u8; BLOCK]) -> Result<()> {
 fn number(field: &[u8]) -> Result<u64> {
     let error = || bad("a number in a header cannot be read");
     if field[0] & 0x80 != 0 {
-        let (head, tail) = field.split_at(field.len() - 8);
-        let tail: [u8; 8] = tail.try_into().map_err(|_| error())?;
-        let high = head[0] & 0x7f != 0 || head[1..].iter().any(|byte| *byte != 0);
-        let value = u64::from_be_bytes(tail);
-        return if high || value > i64::MAX as u64 {
-            Err(error())
-        } else {
-            Ok(value)
-        };
+        let digits = field
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if at == 0 { byte & 0x7f } else { *byte });
+        let value = digits.fold(Some(0u64), |value, byte| {
+            value?.checked_mul(256)?.checked_add(u64::from(byte))
+        });
+        return value.filter(|value| *value <= i64::MAX as u64).ok_or_else(error);
     }
     let text = std::str::from_utf8(field).map_err(|_| error())?;
     let text = text.trim_matches([' ', '\0']);
@@ -320,6 +319,7 @@ mod tests {
             (b"\0\0\0\0\0\0\0\0", Some(0)),
             (b"\x80\0\0\0\0\0\0\x02\0\0\0\0", Some(2 << 32)),
             (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None),
+            (b"\x80\0\0\0\0\0\0\x07", Some(7)),
             (b"0000009\0", None),
             (b"-000001\0", None),
         ] {

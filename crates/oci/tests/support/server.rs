@@ -14,7 +14,7 @@ use super::Made;
 pub enum Fault {
     /// Nothing.
     None,
-    /// Another status, with a header line.
+    /// Another status, with a header line in which `{host}` is this server.
     Status(u16, &'static str),
     /// The body ends after so many bytes, though more were announced.
     Cut(usize),
@@ -36,8 +36,16 @@ pub enum Fault {
     HangUp,
 }
 
-/// Requests as they came: the path and the range.
-pub type Log = Arc<Mutex<Vec<(String, Option<String>)>>>;
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub path: String,
+    pub range: Option<String>,
+    pub authorization: Option<String>,
+}
+
+/// All requests.
+pub type Log = Arc<Mutex<Vec<Request>>>;
 
 /// A running server.
 pub struct Server {
@@ -55,6 +63,7 @@ pub fn serve(made: &Made, faults: &[(&str, Vec<Fault>)]) -> Server {
         .map(|(part, list)| ((*part).to_owned(), list.clone()))
         .collect();
     let state = Arc::new(State {
+        host: host.clone(),
         made: made.clone(),
         faults: Mutex::new(faults),
         log: log.clone(),
@@ -72,6 +81,7 @@ pub fn serve(made: &Made, faults: &[(&str, Vec<Fault>)]) -> Server {
 }
 
 struct State {
+    host: String,
     made: Made,
     faults: Mutex<Vec<(String, Vec<Fault>)>>,
     log: Log,
@@ -97,7 +107,13 @@ impl State {
                 headers.insert(key.to_ascii_lowercase(), value.trim().to_owned());
             }
             let range = headers.get("range").cloned();
-            self.log.lock().expect("log").push((path.clone(), range.clone()));
+            let authorization = headers.get("authorization").cloned();
+            let request = Request {
+                path: path.clone(),
+                range: range.clone(),
+                authorization,
+            };
+            self.log.lock().expect("log").push(request);
             self.answer(&mut stream, &path, range)?;
         }
     }
@@ -116,9 +132,16 @@ impl State {
     fn answer(&self, stream: &mut TcpStream, path: &str, range: Option<String>) -> std::io::Result<()> {
         let fault = self.fault(path);
         let root = self.made.root();
-        let target = path.rsplit('/').next().unwrap_or_default();
+        let target = if path.starts_with("/token") {
+            &path[1..]
+        } else {
+            path.rsplit('/').next().unwrap_or_default()
+        };
         let found = match target {
             "" if path == "/v2/" => Some((b"{}".to_vec(), "application/json".to_owned())),
+            token if token.starts_with("token?") => {
+                Some((br#"{"token":"secret"}"#.to_vec(), "text/json".to_owned()))
+            }
             "tag" | "latest" => Some((self.made.blobs[&root.digest].clone(), root.media_type.clone())),
             digest => {
                 let digest = digest.parse().ok();
@@ -148,6 +171,7 @@ impl State {
                 stream.write_all(&body)?;
             }
             Fault::Status(status, header) => {
+                let header = header.replace("{host}", &self.host);
                 write!(
                     stream,
                     "HTTP/1.1 {status} No\r\n{header}Content-Length: 0\r\n\r\n"
