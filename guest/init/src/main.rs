@@ -1,2 +1,73 @@
-//! To come.
-fn main() {}
+//! PID 1: from the kernel's last step to running services, and down again.
+//!
+//! `/init` of an initramfs, and `/sbin/init` of any other root. One thread, one event loop. Every file here is one
+//! step of the story or what it needs; nothing that fails on the way up stops the machine, it is said and reported.
+
+mod boot;
+mod bundle;
+mod button;
+mod cmdline;
+mod console;
+mod container;
+mod error;
+mod host;
+mod logs;
+mod modules;
+mod mounts;
+mod panics;
+mod power;
+mod report;
+mod shutdown;
+mod supervisor;
+mod volumes;
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Pid, getpid};
+
+use boot::Next;
+use modules::Modules;
+use supervisor::Supervisor;
+
+fn main() {
+    if getpid() != Pid::INIT {
+        // The kernel calls this program again when it needs a module.
+        std::process::exit(modules::modprobe(std::env::args().skip(1)));
+    }
+    console::welcome();
+    power::catch_ctrl_alt_del();
+    let report = report::begin();
+    let mut problems = mounts::mount_all();
+    console::adopt();
+    let cmdline = cmdline::parse(&fs::read_to_string("/proc/cmdline").unwrap_or_default());
+    panics::take_over(cmdline.panic);
+    console::welcome_elsewhere(&cmdline.consoles);
+    if cmdline.cgroup_v1 {
+        problems.push("cgroup v1 is not supported yet: version 2 is mounted".to_owned());
+    }
+    let mut modules = Modules::open();
+    modules::serve_kernel();
+    problems.extend(modules.coldplug());
+    problems.extend(modules.load_listed(Path::new("/etc/modules-load.d")));
+    problems.extend(host::set_up());
+    let root = Path::new("/");
+    problems.extend(volumes::mount_all(root, &mut modules));
+    let mut supervisor = match Supervisor::new(cmdline, modules, report) {
+        Ok(supervisor) => supervisor,
+        Err(error) => panic!("{error}"),
+    };
+    problems.into_iter().for_each(|problem| supervisor.problem(problem));
+    supervisor.report.system_ms = report::now_ms();
+    if boot::onboot(&mut supervisor, root) == Next::Go {
+        boot::services(&mut supervisor, root);
+    }
+    boot::report(&mut supervisor);
+    let request = loop {
+        match supervisor.request {
+            Some(request) => break request,
+            None => supervisor.turn(None),
+        }
+    };
+    shutdown::run(&mut supervisor, root, request)
+}
