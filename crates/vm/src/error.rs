@@ -112,9 +112,10 @@ impl Error {
                     "on Debian: apt install --no-install-recommends {package}"
                 ))
             }
-            Error::NoQemuImg { .. } => {
-                Some("on Debian: apt install qemu-utils; or use format=raw, which needs no tool".to_owned())
-            }
+            Error::NoQemuImg { .. } => Some(
+                "on Debian: apt install qemu-utils; or use format=raw or format=qcow2, which need no tool"
+                    .to_owned(),
+            ),
             Error::NoKvm { .. } => {
                 Some("--accel auto falls back to emulation, --accel tcg always emulates".to_owned())
             }

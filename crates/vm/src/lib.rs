@@ -12,6 +12,7 @@ mod error;
 mod machine;
 mod prepare;
 mod probe;
+mod qcow2;
 mod qmp;
 mod running;
 mod spelling;

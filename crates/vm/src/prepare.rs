@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Boot, Disk, DiskFormat, Error, Machine, arguments};
+use crate::{Boot, Disk, DiskFormat, Error, Machine, arguments, qcow2};
 
 /// Checks the files, makes the disks that are missing, and spells the command.
 pub(crate) fn prepare(machine: &Machine, qemu: &Path) -> Result<Command, Error> {
@@ -69,7 +69,8 @@ fn make_if_missing(disk: &Disk) -> Result<(), Error> {
                 .and_then(|file| file.set_len(bytes))
                 .map_err(error)
         }
-        format => {
+        DiskFormat::Qcow2 => qcow2::create(&disk.path, size).map_err(error),
+        format @ (DiskFormat::Vpc | DiskFormat::Vhdx | DiskFormat::Vmdk) => {
             let output = Command::new("qemu-img")
                 .args(["create", "-q", "-f", format.name()])
                 .arg(&disk.path)
