@@ -112,9 +112,9 @@ pub enum Error {
     #[error("{reference} has no image for {wanted}: it has {}", list(available))]
     NoPlatform {
         /// The image.
-        reference: Reference,
+        reference: Box<Reference>,
         /// What was asked for.
-        wanted: Platform,
+        wanted: Box<Platform>,
         /// What there is.
         available: Vec<String>,
     },
@@ -122,7 +122,7 @@ pub enum Error {
     #[error("image {reference} was not found: tried {}", tried.join(", "))]
     NotFound {
         /// The image.
-        reference: Reference,
+        reference: Box<Reference>,
         /// The places that were asked, with their answers.
         tried: Vec<String>,
     },
@@ -130,7 +130,7 @@ pub enum Error {
     #[error("{reference} is pinned to a digest, but {found} was found")]
     Pinned {
         /// The reference, with its digest.
-        reference: Reference,
+        reference: Box<Reference>,
         /// What is there.
         found: Digest,
     },
@@ -138,7 +138,7 @@ pub enum Error {
     #[error("cannot pull {reference}")]
     Pull {
         /// The image.
-        reference: Reference,
+        reference: Box<Reference>,
         /// The cause.
         source: Box<Error>,
     },

@@ -10,7 +10,7 @@ mod fetch;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Mutex;
 
 use crate::document::{Descriptor, Document, ImageConfig, Manifest};
@@ -66,7 +66,7 @@ impl Default for RegistryOptions {
 
 impl RegistryOptions {
     /// Adds the credentials of a docker or podman configuration file.
-    pub fn read_docker_config(&mut self, path: &PathBuf) -> Result<()> {
+    pub fn read_docker_config(&mut self, path: &Path) -> Result<()> {
         self.credentials.read(path)
     }
 }
@@ -118,7 +118,7 @@ impl Registry {
         let named = |error| match error {
             Error::NotFound { .. } | Error::NoPlatform { .. } | Error::Unauthorized { .. } => error,
             source => Error::Pull {
-                reference: reference.clone(),
+                reference: reference.clone().into(),
                 source: Box::new(source),
             },
         };
@@ -158,14 +158,13 @@ impl Pull<'_> {
         let root = self.session.root(self.reference)?;
         let descriptor = root.descriptor.clone();
         let mut walk = Walk {
-            documents: 0,
             available: Vec::new(),
             seen: BTreeSet::new(),
         };
         // The documents on the way, the root last: a name is given when all that it leads to is there.
         let path = self.walk(root, 0, &mut walk)?.ok_or_else(|| Error::NoPlatform {
-            reference: self.reference.clone(),
-            wanted: self.platform.clone(),
+            reference: self.reference.clone().into(),
+            wanted: self.platform.clone().into(),
             available: walk.available,
         })?;
         for fetched in &path {
@@ -183,10 +182,16 @@ impl Pull<'_> {
 
     /// Fetches what the platform needs below a document; None when it has nothing for the platform.
     fn walk(&self, at: Fetched, depth: usize, walk: &mut Walk) -> Result<Option<Vec<Fetched>>> {
-        walk.documents += 1;
-        if depth > MAX_DEPTH || walk.documents > MAX_DOCUMENTS || !walk.seen.insert(at.descriptor.digest) {
+        // An index may list a manifest twice; the second time it is no better.
+        if !walk.seen.insert(at.descriptor.digest) {
+            return Ok(None);
+        }
+        if depth > MAX_DEPTH || walk.seen.len() > MAX_DOCUMENTS {
             let what = format!("index {}", at.descriptor.digest);
-            return Err(Error::document(what, "its indexes nest too deep, or in a circle"));
+            return Err(Error::document(
+                what,
+                "it leads through too many indexes and manifests",
+            ));
         }
         let index = match &at.document {
             Document::Manifest(manifest) => {
@@ -253,7 +258,6 @@ impl Pull<'_> {
 
 /// What a walk has seen.
 struct Walk {
-    documents: usize,
     available: Vec<String>,
     seen: BTreeSet<Digest>,
 }

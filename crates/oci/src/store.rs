@@ -13,6 +13,7 @@
 //! `tmp/` or a blob that nothing names: both are swept later.
 
 mod blob;
+mod checksum;
 mod derived;
 mod find;
 mod garbage;

@@ -238,6 +238,7 @@ fn lasting_faults_are_given_up_and_the_store_stays_clean() {
             start.elapsed()
         );
         let text = chain(&error);
+        eprintln!("MSG {name}: {text}");
         assert!(text.contains(expect), "{name}: {text}");
         assert!(text.contains("a/repo"), "{name}: {text}");
         assert_eq!(leftovers(&store), 0, "{name}");
@@ -262,7 +263,7 @@ fn what_a_registry_may_not_say() {
     };
     let deep = format!("{{\"schemaVersion\":2,\"x\":{}", "[".repeat(100_000));
     for (name, made, expect) in [
-        ("nests too deep", nested, "nest too deep"),
+        ("nests too deep", nested, "too many indexes"),
         ("not json", text("hello"), "cannot be used"),
         (
             "schema 1",

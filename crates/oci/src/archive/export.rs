@@ -33,12 +33,12 @@ pub fn export(
         Lookup::Unknown => {
             let tried = vec![format!("the store {}", store.root().display())];
             return Err(Error::NotFound {
-                reference: reference.clone(),
+                reference: reference.clone().into(),
                 tried,
             });
         }
         Lookup::OtherPlatforms(available) => {
-            let (reference, wanted) = (reference.clone(), platform.clone());
+            let (reference, wanted) = (reference.clone().into(), platform.clone().into());
             return Err(Error::NoPlatform {
                 reference,
                 wanted,
@@ -49,7 +49,7 @@ pub fn export(
             return Err(match missing.first() {
                 Some(digest) => Error::MissingBlob { digest: *digest },
                 None => Error::NotFound {
-                    reference: reference.clone(),
+                    reference: reference.clone().into(),
                     tried: Vec::new(),
                 },
             });

@@ -192,12 +192,12 @@ fn check(block: &[u8; BLOCK]) -> Result<()> {
 fn number(field: &[u8]) -> Result<u64> {
     let error = || bad("a number in a header cannot be read");
     if field[0] & 0x80 != 0 {
-        let digits = field
+        let mut digits = field
             .iter()
             .enumerate()
             .map(|(at, byte)| if at == 0 { byte & 0x7f } else { *byte });
-        let value = digits.fold(Some(0u64), |value, byte| {
-            value?.checked_mul(256)?.checked_add(u64::from(byte))
+        let value = digits.try_fold(0u64, |value, byte| {
+            value.checked_mul(256)?.checked_add(u64::from(byte))
         });
         return value.filter(|value| *value <= i64::MAX as u64).ok_or_else(error);
     }

@@ -106,7 +106,7 @@ impl Session<'_> {
                     format!(": {text}")
                 };
                 Err(Error::NotFound {
-                    reference: reference.clone(),
+                    reference: reference.clone().into(),
                     tried: vec![format!("{url} (404{text})")],
                 })
             }

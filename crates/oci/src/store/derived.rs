@@ -1,6 +1,6 @@
 //! Derived data: flattened trees, compressed members, whatever can be made again from images.
 //!
-//! A file is its content and a trailer of 48 bytes: `IKDERIV1`, the content's length, and the SHA-256 of kind,
+//! A file is its content and a trailer of 48 bytes: `IKDERIV1`, the content's length, and the checksum of kind,
 //! key and content. It is renamed into place but not synced: a torn or flipped file is told by its trailer, and
 //! made again.
 
@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::Store;
-use crate::digest::Hasher;
+use super::checksum::Checksum;
 use crate::{Digest, Error, Result};
 
 const MAGIC: &[u8; 8] = b"IKDERIV1";
@@ -46,7 +46,7 @@ impl Store {
             path,
             file,
             size,
-            checksum: checksum.into(),
+            checksum,
         }))
     }
 
@@ -66,12 +66,12 @@ impl Store {
             let output = BufWriter::with_capacity(BUFFER, temp.file());
             let mut content = Content {
                 output,
-                hasher: start(kind, key),
+                sum: start(kind, key),
                 size: 0,
             };
             write(&mut content).map_err(Error::stream("make derived data"))?;
-            let checksum = content.hasher.finish();
-            let trailer = [&MAGIC[..], &content.size.to_le_bytes(), checksum.bytes()].concat();
+            let checksum = content.sum.finish();
+            let trailer = [&MAGIC[..], &content.size.to_le_bytes(), &checksum].concat();
             let written = content
                 .output
                 .write_all(&trailer)
@@ -123,7 +123,7 @@ pub struct Derived {
     path: PathBuf,
     file: File,
     size: u64,
-    checksum: Digest,
+    checksum: [u8; 32],
 }
 
 impl Derived {
@@ -160,7 +160,7 @@ impl Derived {
     }
 
     fn pass(&self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<u64> {
-        let mut hasher = start(&self.kind, &self.key);
+        let mut sum = start(&self.kind, &self.key);
         let mut range = self.open_range(0, self.size)?;
         let mut buffer = vec![0; BUFFER];
         loop {
@@ -168,13 +168,13 @@ impl Derived {
             if count == 0 {
                 break;
             }
-            hasher.update(&buffer[..count]);
+            sum.update(&buffer[..count]);
             take(&buffer[..count]).map_err(Error::stream("copy derived data"))?;
         }
         if range.at != self.size {
             return Err(self.damaged(format!("it ends at byte {} of {}", range.at, self.size)));
         }
-        match hasher.finish() == self.checksum {
+        match sum.finish() == self.checksum {
             true => Ok(self.size),
             false => Err(self.damaged("its checksum does not fit".to_owned())),
         }
@@ -209,24 +209,25 @@ impl Read for DerivedRange<'_> {
 }
 
 /// A checksum covers the kind and key too, so that a file in another's place is told.
-fn start(kind: &str, key: &Digest) -> Hasher {
-    let mut hasher = Hasher::new();
-    hasher.field(kind.as_bytes());
-    hasher.field(key.bytes());
-    hasher
+fn start(kind: &str, key: &Digest) -> Checksum {
+    let mut sum = Checksum::new();
+    sum.update(&(kind.len() as u64).to_le_bytes());
+    sum.update(kind.as_bytes());
+    sum.update(key.bytes());
+    sum
 }
 
 /// Content on its way to a file.
 struct Content<W> {
     output: W,
-    hasher: Hasher,
+    sum: Checksum,
     size: u64,
 }
 
 impl<W: Write> Write for Content<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.output.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
+        self.sum.update(&bytes[..count]);
         self.size += count as u64;
         Ok(count)
     }

@@ -136,7 +136,7 @@ impl Store {
         });
         match (root, reference.digest()) {
             (Some(root), Some(digest)) if root.digest != *digest => Err(Error::Pinned {
-                reference: reference.clone(),
+                reference: reference.clone().into(),
                 found: root.digest,
             }),
             (root, _) => Ok(root.cloned()),

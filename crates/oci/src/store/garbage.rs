@@ -49,7 +49,7 @@ impl Store {
         })?;
         if images == 0 {
             return Err(Error::NotFound {
-                reference: name.clone(),
+                reference: name.clone().into(),
                 tried: vec![format!("the store {}", self.root.display())],
             });
         }

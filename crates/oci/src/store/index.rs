@@ -51,7 +51,7 @@ impl Store {
             .get_or_insert_default()
             .insert(REF_NAME.to_owned(), canonical.clone());
         self.change_index(|index| {
-            if index.manifests.iter().any(|there| *there == root) {
+            if index.manifests.contains(&root) {
                 return false;
             }
             index
