@@ -65,7 +65,7 @@ pub enum Error {
     CorruptBlob {
         /// The blob.
         digest: Digest,
-        /// The size or digest that it should have.
+        /// The size that it should have, or that the digest should be its own.
         expected: String,
         /// The size or digest that it has.
         found: String,
@@ -143,7 +143,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// One blob of an image could not be had.
-    #[error("cannot fetch {what} {digest}: failed at byte {offset} after {attempts} attempts")]
+    #[error("cannot fetch {what} {digest}: failed at byte {offset} in attempt {attempts}")]
     Transfer {
         /// The role: manifest, configuration, layer.
         what: &'static str,

@@ -188,7 +188,6 @@ impl Client {
             .build();
         let (parts, body) = request.call().map_err(|error| failed(url, &error))?.into_parts();
         let body = Body {
-            url: url.to_owned(),
             inner: Box::new(body.into_with_config().limit(u64::MAX).reader()),
             window: within(self.options.stall).unwrap_or(self.options.stall),
             since: Instant::now(),
@@ -290,7 +289,6 @@ pub fn is_transient(status: u16) -> bool {
 
 /// A body that has to keep coming: every window of time must bring something worth waiting for.
 struct Body {
-    url: String,
     inner: Box<dyn Read + Send>,
     window: Duration,
     since: Instant,
@@ -302,18 +300,30 @@ const DRIP: u64 = 4096;
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
+        let count = self.inner.read(buffer).map_err(|error| self.explain(error))?;
         self.seen += count as u64;
         if count > 0 && self.since.elapsed() > self.window {
             if self.seen < DRIP {
                 let seconds = self.since.elapsed().as_secs();
-                let reason = format!("{} sent only {} bytes in {seconds} s", self.url, self.seen);
+                let reason = format!("the server sent only {} bytes in {seconds} s", self.seen);
                 return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
             }
             self.since = Instant::now();
             self.seen = 0;
         }
         Ok(count)
+    }
+}
+
+impl Body {
+    fn explain(&self, error: io::Error) -> io::Error {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(ureq::Error::Timeout(_)) => {
+                let reason = format!("nothing came for {:.0?}", self.window);
+                io::Error::new(io::ErrorKind::TimedOut, reason)
+            }
+            _ => error,
+        }
     }
 }
 

@@ -146,7 +146,7 @@ impl Session<'_> {
                 return answer.parse(&url, found, media_type);
             };
             if tries == TRIES {
-                let source = crate::store::damaged(wanted, wanted.to_string(), found.to_string());
+                let source = crate::store::damaged(wanted, "this digest".to_owned(), found.to_string());
                 let offset = answer.bytes.len() as u64;
                 let (what, digest, source) = ("manifest", *wanted, Box::new(source));
                 return Err(Error::Transfer {

@@ -140,7 +140,7 @@ impl BlobWriter<'_> {
                 ));
             }
             if *digest != found {
-                return Err(damaged(digest, digest.to_string(), found.to_string()));
+                return Err(damaged(digest, "this digest".to_owned(), found.to_string()));
             }
         }
         self.temp
@@ -185,7 +185,7 @@ impl Read for BlobReader {
                 // Asked again, the stream must not look whole.
                 self.hasher = Some(Hasher::new());
                 let found = format!("{found} ({} bytes)", self.seen);
-                return Err(damaged(&self.digest, self.digest.to_string(), found).into());
+                return Err(damaged(&self.digest, "this digest".to_owned(), found).into());
             }
         }
         Ok(count)
