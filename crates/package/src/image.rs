@@ -1,0 +1,136 @@
+//! The files of a component → an OCI image in the store: one layer, a configuration, a manifest, an index.
+//!
+//! Nothing of the machine or the time gets into it. The image has no name yet when this is done.
+
+use std::io::{self, Write};
+
+use ironkit_formats::archive::tar;
+use ironkit_formats::compress::{Codec, Effort, Encoder};
+use ironkit_oci::document::{Descriptor, Index, Manifest, media};
+use ironkit_oci::{BlobWriter, Hasher, Platform, Store};
+use ironkit_tree::{FileSet, Source};
+use serde_json::{Map, Value, json};
+
+use crate::Error;
+
+/// When every image was made, as far as it says: fixed, since the time of a build is no part of its input.
+const CREATED: &str = "1970-01-01T00:00:00Z";
+/// The label that LinuxKit reads a container's configuration from.
+const CONFIG_LABEL: &str = "org.mobyproject.config";
+
+/// A written image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// The image's root.
+    pub index: Descriptor,
+    /// The image for the platform: digest of its manifest.
+    pub manifest: ironkit_oci::Digest,
+    /// Length of the layer in bytes, compressed.
+    pub layer_size: u64,
+}
+
+/// Writes an image for `platform`, called `title`, with `config` as its label.
+///
+/// # Errors
+/// Those of the store and of `source`.
+pub fn write(
+    store: &Store,
+    files: &FileSet,
+    source: &dyn Source,
+    platform: &Platform,
+    title: &str,
+    config: Option<&Value>,
+) -> Result<Written, Error> {
+    let (layer, diff_id) = write_layer(store, files, source)?;
+    let layer_size = layer.size;
+    let mut labels = Map::from_iter([("org.opencontainers.image.title".to_owned(), json!(title))]);
+    if let Some(config) = config {
+        labels.insert(CONFIG_LABEL.to_owned(), json!(config.to_string()));
+    }
+    let mut process = Map::from_iter([("Labels".to_owned(), Value::Object(labels))]);
+    for (theirs, ours) in [("Entrypoint", "command"), ("Env", "env"), ("WorkingDir", "cwd")] {
+        if let Some(value) = config.and_then(|config| config.get(ours)) {
+            process.insert(theirs.to_owned(), value.clone());
+        }
+    }
+    let image = json!({
+        "architecture": platform.architecture,
+        "os": platform.os,
+        "created": CREATED,
+        "config": process,
+        "rootfs": {"type": "layers", "diff_ids": [diff_id.to_string()]},
+        "history": [{"created": CREATED, "created_by": "ironkit pkg build"}],
+    });
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: Some(media::MANIFEST.to_owned()),
+        config: write_json(store, media::CONFIG, &image)?,
+        layers: vec![layer],
+    };
+    let manifest = write_json(store, media::MANIFEST, &manifest)?;
+    let digest = manifest.digest;
+    let index = Index {
+        manifests: vec![Descriptor { platform: Some(platform.clone()), ..manifest }],
+        ..Index::default()
+    };
+    Ok(Written { index: write_json(store, media::INDEX, &index)?, manifest: digest, layer_size })
+}
+
+/// The layer's descriptor and the digest of what it unpacks to. gzip, since not every tool of today reads zstd.
+fn write_layer(
+    store: &Store,
+    files: &FileSet,
+    source: &dyn Source,
+) -> Result<(Descriptor, ironkit_oci::Digest), Error> {
+    let failed = |error: io::Error| Error::Layer(error.into());
+    let mut writer = store.begin_blob()?;
+    let diff_id = {
+        let encoder = Encoder::new(Codec::Gzip, Effort::Thorough, Blob(&mut writer)).map_err(failed)?;
+        let mut layer = Layer { encoder, hasher: Hasher::new() };
+        tar::write_fileset(files, source, &mut layer).map_err(|error| Error::Layer(error.into()))?;
+        layer.encoder.finish().map_err(failed)?;
+        layer.hasher.finish()
+    };
+    let (digest, size) = writer.commit(None)?;
+    Ok((Descriptor::new(media::LAYER_GZIP, digest, size), diff_id))
+}
+
+fn write_json(store: &Store, media_type: &str, document: &impl serde::Serialize) -> Result<Descriptor, Error> {
+    let bytes = serde_json::to_vec(document).map_err(|error| Error::Layer(error.into()))?;
+    let mut writer = store.begin_blob()?;
+    writer.write(&bytes)?;
+    let (digest, size) = writer.commit(None)?;
+    Ok(Descriptor::new(media_type, digest, size))
+}
+
+/// What is written to it goes through the hasher into the encoder.
+struct Layer<'a, 's> {
+    encoder: Encoder<Blob<'a, 's>>,
+    hasher: Hasher,
+}
+
+/// A blob of the store as a plain writer.
+struct Blob<'a, 's>(&'a mut BlobWriter<'s>);
+
+impl Write for Layer<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.encoder.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.encoder.flush()
+    }
+}
+
+impl Write for Blob<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! `build.yml` of a component: what it is called, what goes into it, how it is run.
+//!
+//! The keys are LinuxKit's (`linuxkit pkg`), with `contents` and `debian` in place of a Dockerfile.
+
+mod config;
+mod contents;
+mod decode;
+
+use std::fs;
+use std::io;
+use std::path::{Path as FilePath, PathBuf};
+
+use ironkit_manifest::{Diagnostic, Span};
+use ironkit_tree::Path;
+
+use crate::error::{Error, Place, io_at};
+use crate::lock::{self, Lock};
+
+/// Name of the file.
+pub const FILE_NAME: &str = "build.yml";
+
+/// A component's recipe, as read from its folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// The folder.
+    pub directory: PathBuf,
+    /// `build.yml` itself, as shown in messages.
+    pub file: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// What is in it.
+    pub definition: Definition,
+    /// `build.lock`; empty when there is none.
+    pub lock: Lock,
+    /// Warnings about the recipe.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// The content of a `build.yml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// Name of the image: `nginx`.
+    pub image: String,
+    /// Organisation: `linuxkit` unless it is given.
+    pub org: String,
+    /// Template of the tag: `{{.Hash}}` unless it is given.
+    pub tag: String,
+    /// What goes into the image, in order.
+    pub contents: Vec<Entry>,
+    /// How the image is run: the label `org.mobyproject.config`, as JSON.
+    pub config: Option<serde_json::Value>,
+}
+
+/// One entry of `contents` and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Where it is written.
+    pub span: Span,
+    /// What it is.
+    pub item: Item,
+}
+
+/// What an entry puts into the image.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// Files of a package.
+    Package {
+        /// Release of the distribution.
+        suite: String,
+        /// Name.
+        package: String,
+        /// Paths and patterns in the package, with their places.
+        paths: Vec<(String, Span)>,
+        /// Patterns that are left out.
+        except: Vec<String>,
+        /// Where the only path goes instead.
+        to: Option<Path>,
+    },
+    /// A static program that travels with this one.
+    Binary {
+        /// Name.
+        binary: String,
+        /// Where it goes.
+        path: Path,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A file of the recipe's folder.
+    File {
+        /// Name below the folder.
+        file: String,
+        /// Where it goes.
+        path: Path,
+        /// Permissions and owner.
+        access: Access,
+    },
+    /// A directory.
+    Directory {
+        /// Where.
+        path: Path,
+        /// Permissions and owner.
+        access: Access,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where.
+        path: Path,
+        /// What it points to, verbatim.
+        target: String,
+    },
+    /// A kernel and modules of it.
+    Kernel {
+        /// Release of the distribution.
+        suite: String,
+        /// Package, or one that only depends on it.
+        package: String,
+        /// Names of the modules, with their places.
+        modules: Vec<(String, Span)>,
+    },
+}
+
+/// Permissions and owner of a file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+impl Recipe {
+    /// The place of a span of this recipe.
+    pub fn place(&self, span: Span) -> Place {
+        Place { file: self.file.clone(), line: span.line, column: span.column }
+    }
+
+    /// Where the lock file is.
+    pub fn lock_file(&self) -> PathBuf {
+        self.directory.join(lock::FILE_NAME)
+    }
+
+    /// The bytes of a file of the folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it is missing, no regular file, or outside of the folder.
+    pub fn read_file(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let failed = |reason: String| Error::File { file: name.to_owned(), reason };
+        let path = Path::parse(name).map_err(|_| failed("is outside of the recipe's folder".into()))?;
+        if name.starts_with('/') || path.is_root() {
+            return Err(failed("is outside of the recipe's folder".into()));
+        }
+        let root = fs::canonicalize(&self.directory).map_err(io_at("read", &self.directory))?;
+        let file = fs::canonicalize(root.join(name)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => failed(format!("is not in {}", self.directory.display())),
+            _ => failed(format!("cannot be read: {error}")),
+        })?;
+        if !file.starts_with(&root) {
+            return Err(failed("is outside of the recipe's folder".into()));
+        }
+        if !file.is_file() {
+            return Err(failed("is not a regular file".into()));
+        }
+        fs::read(&file).map_err(io_at("read", &file))
+    }
+}
+
+/// Reads the recipe in `directory`.
+///
+/// # Errors
+/// [`Error::Recipe`] with everything that is wrong with `build.yml`; a damaged lock file.
+pub fn load(directory: &FilePath) -> Result<Recipe, Error> {
+    let file = directory.join(FILE_NAME);
+    let text = fs::read_to_string(&file).map_err(io_at("read", &file))?;
+    let (definition, warnings) = decode::decode(&file.display().to_string(), &text).map_err(Error::Recipe)?;
+    let lock_file = directory.join(lock::FILE_NAME);
+    let lock = match fs::read_to_string(&lock_file) {
+        Ok(text) => Lock::parse(&text)
+            .map_err(|source| Error::Damaged { what: lock_file.display().to_string(), source })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Lock::default(),
+        Err(error) => return Err(io_at("read", &lock_file)(error)),
+    };
+    Ok(Recipe { directory: directory.to_owned(), file, text, definition, lock, warnings })
+}
