@@ -3,11 +3,11 @@
 //! A server that stalls, drips or breaks off is given up after [`Options::give_up`] without progress. What is
 //! fetched is not judged here: callers know digests and sizes. Nothing here knows of registries.
 
+mod response;
 mod tls;
 mod transfer;
 mod url;
 
-use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::thread::sleep;
@@ -18,6 +18,8 @@ use ureq::unversioned::transport::DefaultConnector;
 
 use crate::{Error, Result};
 
+use response::Body;
+pub use response::Response;
 pub use transfer::{Sink, transfer};
 pub use url::is_private;
 
@@ -64,16 +66,6 @@ pub struct Client {
     plain: Agent,
     /// Made when first needed, since loading the system's certificates takes a while.
     secure: OnceLock<Agent>,
-}
-
-/// The answer to a request, its body not yet read.
-pub struct Response {
-    /// The HTTP status.
-    pub status: u16,
-    /// The address that answered, after redirects.
-    pub url: String,
-    headers: ureq::http::HeaderMap,
-    body: Body,
 }
 
 impl Client {
@@ -187,12 +179,8 @@ impl Client {
             .timeout_per_read(within(self.options.stall))
             .build();
         let (parts, body) = request.call().map_err(|error| failed(url, &error))?.into_parts();
-        let body = Body {
-            inner: Box::new(body.into_with_config().limit(u64::MAX).reader()),
-            window: within(self.options.stall).unwrap_or(self.options.stall),
-            since: Instant::now(),
-            seen: 0,
-        };
+        let reader = body.into_with_config().limit(u64::MAX).reader();
+        let body = Body::new(Box::new(reader), self.options.stall.min(budget));
         Ok(Response {
             status: parts.status.as_u16(),
             url: url.to_owned(),
@@ -213,118 +201,9 @@ impl Client {
     }
 }
 
-impl Response {
-    /// The value of a header, when it is there and is text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The size that the server announces for the body.
-    pub fn content_length(&self) -> Option<u64> {
-        self.header("content-length")?.trim().parse().ok()
-    }
-
-    /// The body as a stream. It fails when the server stalls, drips or breaks off.
-    pub fn reader(&mut self) -> &mut dyn Read {
-        &mut self.body
-    }
-
-    /// The body as a stream of its own.
-    pub fn into_reader(self) -> Box<dyn Read + Send> {
-        Box::new(self.body)
-    }
-
-    /// The whole body, of at most `limit` bytes.
-    pub fn bytes(&mut self, limit: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let read = Read::take(&mut self.body, limit.saturating_add(1)).read_to_end(&mut bytes);
-        read.map_err(|error| broken(&self.url, error.to_string(), true))?;
-        let size = bytes.len() as u64;
-        if size > limit {
-            return Err(Error::TooLarge {
-                what: self.url.clone(),
-                size,
-                limit,
-            });
-        }
-        Ok(bytes)
-    }
-
-    /// The answer as an error: the status and what the server says about it.
-    pub fn into_error(mut self) -> Error {
-        const MAX_TEXT: u64 = 4096;
-        let mut text = Vec::new();
-        // The status is the news; a body that cannot be read adds nothing.
-        let _ = Read::take(&mut self.body, MAX_TEXT).read_to_end(&mut text);
-        let text = String::from_utf8_lossy(&text);
-        let text = serde_json::from_str::<serde_json::Value>(&text)
-            .ok()
-            .and_then(|json| json.pointer("/errors/0/message")?.as_str().map(str::to_owned))
-            .unwrap_or_else(|| text.lines().next().unwrap_or_default().to_owned());
-        let text = text
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(200)
-            .collect::<String>();
-        Error::Status {
-            url: self.url,
-            status: self.status,
-            text: text.trim().to_owned(),
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        self.header("retry-after")?
-            .trim()
-            .parse()
-            .ok()
-            .map(Duration::from_secs)
-    }
-}
-
 /// Whether a status means that the same request may succeed later.
 pub fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 522)
-}
-
-/// A body that has to keep coming: every window of time must bring something worth waiting for.
-struct Body {
-    inner: Box<dyn Read + Send>,
-    window: Duration,
-    since: Instant,
-    seen: u64,
-}
-
-/// A server that sends less than this in one [`Options::stall`] drips: about 340 bytes a second.
-const DRIP: u64 = 4096;
-
-impl Read for Body {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer).map_err(|error| self.explain(error))?;
-        self.seen += count as u64;
-        if count > 0 && self.since.elapsed() > self.window {
-            if self.seen < DRIP {
-                let seconds = self.since.elapsed().as_secs();
-                let reason = format!("the server sent only {} bytes in {seconds} s", self.seen);
-                return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
-            }
-            self.since = Instant::now();
-            self.seen = 0;
-        }
-        Ok(count)
-    }
-}
-
-impl Body {
-    fn explain(&self, error: io::Error) -> io::Error {
-        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(ureq::Error::Timeout(_)) => {
-                let reason = format!("nothing came for {:.0?}", self.window);
-                io::Error::new(io::ErrorKind::TimedOut, reason)
-            }
-            _ => error,
-        }
-    }
 }
 
 fn agent(options: &Options, tls: Option<ureq::tls::TlsConfig>) -> Result<Agent> {

@@ -420,3 +420,32 @@ fn mirrors_are_asked_instead() {
         );
     }
 }
+
+#[test]
+fn plain_downloads_are_resumed_too() {
+    let made = sample();
+    let layer = made.layers[1];
+    let server = serve(
+        &made,
+        &[("blobs/", vec![Fault::Cut(100_000), Fault::Status(503, "")])],
+    );
+    let client = ironkit_oci::http::Client::new(Default::default()).expect("a client");
+    let url = format!("http://{}/v2/a/blobs/{layer}", server.host);
+    let mut bytes = Vec::new();
+    let size = client
+        .download(&url, &[], 1 << 20, &mut bytes)
+        .expect("the bytes");
+    assert_eq!(
+        (size, ironkit_oci::Digest::of(&bytes)),
+        (bytes.len() as u64, layer)
+    );
+    let error = client
+        .download(&url, &[], 1000, &mut bytes)
+        .expect_err("too much");
+    assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
+    let mut response = client
+        .get(&format!("http://{}/none", server.host), &[])
+        .expect("an answer");
+    assert_eq!(response.status, 404);
+    assert_eq!(response.bytes(10).expect("a body"), b"");
+}

@@ -4,7 +4,8 @@ use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{DRIP, Options, Response, back_off, broken};
+use super::response::DRIP;
+use super::{Options, Response, back_off, broken};
 use crate::{Error, Result};
 
 /// Where the bytes of a transfer go.
@@ -14,6 +15,19 @@ pub trait Sink {
 
     /// Forgets all bytes: the server starts again at the first one.
     fn restart(&mut self) -> io::Result<()>;
+}
+
+/// In memory.
+impl Sink for Vec<u8> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn restart(&mut self) -> io::Result<()> {
+        self.clear();
+        Ok(())
+    }
 }
 
 /// Fetches what `open(offset, budget)` answers with, into `sink`. When a body breaks off, it is asked for from
