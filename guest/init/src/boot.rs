@@ -44,12 +44,18 @@ pub fn run_one(supervisor: &mut Supervisor, section: Section, folder: &Path) -> 
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     console::line(&format!("{} {name}: from {}", section.name(), folder.display()));
     let run = supervisor.start(section, folder);
-    let (timeout, policy) = supervisor
-        .bundle(run)
-        .map_or((None, None), |bundle| (bundle.runtime.timeout, bundle.runtime.on_failure));
-    let timeout = timeout.or((section == Section::Onshutdown).then_some(60)).filter(|seconds| *seconds > 0);
+    let (timeout, policy) = supervisor.bundle(run).map_or((None, None), |bundle| {
+        (bundle.runtime.timeout, bundle.runtime.on_failure)
+    });
+    let timeout = timeout
+        .or((section == Section::Onshutdown).then_some(60))
+        .filter(|seconds| *seconds > 0);
     if let Some(seconds) = timeout {
-        supervisor.kill_after(run, Duration::from_secs(seconds.into()), &format!("took longer than {seconds} s"));
+        supervisor.kill_after(
+            run,
+            Duration::from_secs(seconds.into()),
+            &format!("took longer than {seconds} s"),
+        );
     }
     let mut interrupted = false;
     while !supervisor.has_ended(run) {
@@ -60,7 +66,7 @@ pub fn run_one(supervisor: &mut Supervisor, section: Section, folder: &Path) -> 
         }
     }
     match policy {
-        Some(policy) if failure(supervisor.outcome(run)).is_some() => apply(supervisor, policy),
+        Some(policy) if failure(supervisor.outcome(run), None).is_some() => apply(supervisor, policy),
         _ => Next::Go,
     }
 }
@@ -98,7 +104,9 @@ pub fn services(supervisor: &mut Supervisor, root: &Path) {
 /// Writes the report and shows its summary.
 pub fn report(supervisor: &mut Supervisor) {
     supervisor.report.services_ms = now_ms();
-    report::summary(&supervisor.report).iter().for_each(|line| console::line(line));
+    report::summary(&supervisor.report)
+        .iter()
+        .for_each(|line| console::line(line));
     write_report(supervisor);
 }
 

@@ -38,7 +38,11 @@ impl Bundle {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Runtime::default(),
             Err(error) => return Err(error).step(|| format!("read {}", path.display())),
         };
-        Ok(Bundle { folder: folder.to_owned(), runtime, mounted: Vec::new() })
+        Ok(Bundle {
+            folder: folder.to_owned(),
+            runtime,
+            mounted: Vec::new(),
+        })
     }
 
     /// Before the container is created: mounts, directories, control groups.
@@ -59,7 +63,10 @@ impl Bundle {
         let target = self.folder.join(paths::ROOTFS).join(&entry.destination);
         make_folders(&target)?;
         for word in &entry.options {
-            if let Some(folder) = word.strip_prefix("upperdir=").or_else(|| word.strip_prefix("workdir=")) {
+            if let Some(folder) = word
+                .strip_prefix("upperdir=")
+                .or_else(|| word.strip_prefix("workdir="))
+            {
                 make_folders(Path::new(folder))?;
             }
         }
@@ -114,8 +121,17 @@ impl Bundle {
 /// Moves an existing link into the container, or makes one: in the machine's network when the other end or the encrypted
 /// side is to stay there, else in the container's.
 fn attach_interface(interface: &Interface, pid: Pid) -> std::io::Result<()> {
-    let Interface { name, add, peer, create_in_root } = interface;
-    let kind = if add.is_empty() && !peer.is_empty() { "veth" } else { add.as_str() };
+    let Interface {
+        name,
+        add,
+        peer,
+        create_in_root,
+    } = interface;
+    let kind = if add.is_empty() && !peer.is_empty() {
+        "veth"
+    } else {
+        add.as_str()
+    };
     let peer = Some(peer.as_str()).filter(|peer| !peer.is_empty());
     if name.is_empty() || (kind == "veth" && peer.is_none()) {
         let message = "a name is needed, and a peer for a veth";
@@ -134,7 +150,9 @@ fn attach_interface(interface: &Interface, pid: Pid) -> std::io::Result<()> {
 }
 
 fn bind_namespace(kind: &str, path: &Path, pid: Pid) -> Result<()> {
-    let folder = path.parent().ok_or_else(|| Error::Invalid(format!("bindNS: {kind} has no path")))?;
+    let folder = path
+        .parent()
+        .ok_or_else(|| Error::Invalid(format!("bindNS: {kind} has no path")))?;
     make_folders(folder)?;
     File::create(path).step(|| format!("make {}", path.display()))?;
     let source = format!("/proc/{}/ns/{kind}", pid.as_raw_nonzero());

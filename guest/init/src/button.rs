@@ -16,7 +16,9 @@ const EVENT: usize = 24;
 
 /// The devices of power buttons that there are.
 pub fn devices() -> Vec<File> {
-    let Ok(entries) = fs::read_dir("/sys/class/input") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/sys/class/input") else {
+        return Vec::new();
+    };
     let flags = i32::try_from((OFlags::NONBLOCK | OFlags::CLOEXEC).bits()).unwrap_or_default();
     let is_button = |path: &Path| {
         fs::read_to_string(path.join("device/name")).is_ok_and(|name| name.trim().ends_with("Power Button"))
@@ -50,11 +52,21 @@ mod tests {
     #[test]
     fn only_a_press_of_the_button_counts() {
         let event = |kind: u16, code: u16, value: i32| {
-            [&[0; 16][..], &kind.to_ne_bytes(), &code.to_ne_bytes(), &value.to_ne_bytes()].concat()
+            [
+                &[0; 16][..],
+                &kind.to_ne_bytes(),
+                &code.to_ne_bytes(),
+                &value.to_ne_bytes(),
+            ]
+            .concat()
         };
-        for (kind, code, value, expect) in
-            [(KEY, POWER, 1, true), (KEY, POWER, 0, false), (KEY, 30, 1, false), (0, 0, 0, false), (4, POWER, 1, false)]
-        {
+        for (kind, code, value, expect) in [
+            (KEY, POWER, 1, true),
+            (KEY, POWER, 0, false),
+            (KEY, 30, 1, false),
+            (0, 0, 0, false),
+            (4, POWER, 1, false),
+        ] {
             assert_eq!(is_press(&event(kind, code, value)), expect);
         }
     }

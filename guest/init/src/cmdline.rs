@@ -23,7 +23,9 @@ pub struct Cmdline {
 pub fn parse(text: &str) -> Cmdline {
     let mut cmdline = Cmdline::default();
     for word in text.split_ascii_whitespace() {
-        let Some((key, value)) = word.split_once('=') else { continue };
+        let Some((key, value)) = word.split_once('=') else {
+            continue;
+        };
         match key {
             "console" => {
                 let name = value.split(',').next().unwrap_or(value).to_owned();
@@ -54,19 +56,44 @@ mod tests {
             ("quiet ro root=/dev/sda1", base.clone()),
             (
                 "console=tty0 console=ttyS0,115200n8\n",
-                Cmdline { consoles: vec!["tty0".into(), "ttyS0".into()], ..base.clone() },
+                Cmdline {
+                    consoles: vec!["tty0".into(), "ttyS0".into()],
+                    ..base.clone()
+                },
             ),
             ("console= console=../etc/x", base.clone()),
-            ("panic=-1", Cmdline { panic: -1, ..base.clone() }),
+            (
+                "panic=-1",
+                Cmdline {
+                    panic: -1,
+                    ..base.clone()
+                },
+            ),
             ("panic=soon", base.clone()),
-            ("linuxkit.unified_cgroup_hierarchy=0", Cmdline { cgroup_v1: true, ..base.clone() }),
+            (
+                "linuxkit.unified_cgroup_hierarchy=0",
+                Cmdline {
+                    cgroup_v1: true,
+                    ..base.clone()
+                },
+            ),
             ("linuxkit.unified_cgroup_hierarchy=00", base.clone()),
             ("xlinuxkit.runc_debug=1", base.clone()),
             (
                 "linuxkit.runc_debug=1 linuxkit.runc_console=1",
-                Cmdline { debug: true, direct: true, ..base.clone() },
+                Cmdline {
+                    debug: true,
+                    direct: true,
+                    ..base.clone()
+                },
             ),
-            ("ironkit.report=/dev/ttyS1", Cmdline { report: Some("/dev/ttyS1".into()), ..base.clone() }),
+            (
+                "ironkit.report=/dev/ttyS1",
+                Cmdline {
+                    report: Some("/dev/ttyS1".into()),
+                    ..base.clone()
+                },
+            ),
             ("ironkit.report=ttyS1", base),
         ];
         for (text, expect) in cases {

@@ -31,13 +31,17 @@ pub fn welcome() {
 
 /// The banner on the other devices that `console=` names; the last one named had it already.
 pub fn welcome_elsewhere(consoles: &[String]) {
-    let Some((last, others)) = consoles.split_last() else { return };
+    let Some((last, others)) = consoles.split_last() else {
+        return;
+    };
     for name in others.iter().filter(|name| *name != last) {
         let path = Path::new("/dev").join(name);
         let flags = i32::try_from((OFlags::NOCTTY | OFlags::NONBLOCK).bits()).unwrap_or_default();
         let device = OpenOptions::new().write(true).custom_flags(flags).open(path);
         if let Ok(mut device) = device
-            && device.metadata().is_ok_and(|data| data.file_type().is_char_device())
+            && device
+                .metadata()
+                .is_ok_and(|data| data.file_type().is_char_device())
         {
             let _ = device.write_all(format!("{}\n", banner()).as_bytes());
         }
@@ -59,6 +63,12 @@ pub fn adopt() {
 
 fn banner() -> String {
     let kernel = uname();
-    let (release, machine) = (kernel.release().to_string_lossy(), kernel.machine().to_string_lossy());
-    format!("{WELCOME} {} (Linux {release} {machine})", env!("CARGO_PKG_VERSION"))
+    let (release, machine) = (
+        kernel.release().to_string_lossy(),
+        kernel.machine().to_string_lossy(),
+    );
+    format!(
+        "{WELCOME} {} (Linux {release} {machine})",
+        env!("CARGO_PKG_VERSION")
+    )
 }

@@ -32,6 +32,9 @@ pub trait Step<T> {
 
 impl<T, E: Into<io::Error>> Step<T> for std::result::Result<T, E> {
     fn step(self, step: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|cause| Error::Refused { step: step(), cause: cause.into() })
+        self.map_err(|cause| Error::Refused {
+            step: step(),
+            cause: cause.into(),
+        })
     }
 }

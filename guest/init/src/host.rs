@@ -17,13 +17,22 @@ const OPEN_FILES: u64 = 1_048_576;
 /// Sets all of it up. What failed is returned.
 pub fn set_up() -> Vec<String> {
     let steps = [limits(), loopback(), hostname(), resolv_conf(), clock()];
-    steps.into_iter().filter_map(|step| step.err().map(|error| error.to_string())).collect()
+    steps
+        .into_iter()
+        .filter_map(|step| step.err().map(|error| error.to_string()))
+        .collect()
 }
 
 fn limits() -> Result<()> {
-    let files = Rlimit { current: Some(OPEN_FILES), maximum: Some(OPEN_FILES) };
+    let files = Rlimit {
+        current: Some(OPEN_FILES),
+        maximum: Some(OPEN_FILES),
+    };
     setrlimit(Resource::Nofile, files).step(|| "limit of open files".to_owned())?;
-    let processes = Rlimit { current: None, maximum: None };
+    let processes = Rlimit {
+        current: None,
+        maximum: None,
+    };
     setrlimit(Resource::Nproc, processes).step(|| "limit of processes".to_owned())
 }
 
@@ -32,7 +41,9 @@ fn loopback() -> Result<()> {
     let step = || "loopback".to_owned();
     let index = fs::read_to_string("/sys/class/net/lo/ifindex").step(step)?;
     let index = index.trim().parse().unwrap_or(1);
-    Netlink::open().and_then(|netlink| netlink.link_up(index)).step(step)
+    Netlink::open()
+        .and_then(|netlink| netlink.link_up(index))
+        .step(step)
 }
 
 fn hostname() -> Result<()> {
@@ -54,9 +65,18 @@ fn choose_name(given: &str, mac: Option<&str>) -> Option<String> {
 
 /// Hardware address of the first Ethernet interface that is a device.
 fn first_ethernet(classes: &Path) -> Option<String> {
-    let mut links: Vec<PathBuf> = fs::read_dir(classes).ok()?.flatten().map(|entry| entry.path()).collect();
+    let mut links: Vec<PathBuf> = fs::read_dir(classes)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     links.sort();
-    let read = |link: &Path, name: &str| fs::read_to_string(link.join(name)).unwrap_or_default().trim().to_owned();
+    let read = |link: &Path, name: &str| {
+        fs::read_to_string(link.join(name))
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     let ethernet = |link: &&PathBuf| read(link, "type") == "1" && link.join("device").exists();
     links.iter().find(ethernet).map(|link| read(link, "address"))
 }
@@ -79,12 +99,23 @@ fn resolv_conf() -> Result<()> {
 
 /// Sets the clock from the hardware's, which is in UTC, when the kernel did not do that.
 fn clock() -> Result<()> {
-    let Ok(text) = fs::read_to_string("/sys/class/rtc/rtc0/since_epoch") else { return Ok(()) };
-    let Ok(seconds) = text.trim().parse::<i64>() else { return Ok(()) };
+    let Ok(text) = fs::read_to_string("/sys/class/rtc/rtc0/since_epoch") else {
+        return Ok(());
+    };
+    let Ok(seconds) = text.trim().parse::<i64>() else {
+        return Ok(());
+    };
     if clock_gettime(ClockId::Realtime).tv_sec.abs_diff(seconds) <= 2 {
         return Ok(());
     }
-    clock_settime(ClockId::Realtime, Timespec { tv_sec: seconds, tv_nsec: 0 }).step(|| "set the clock".to_owned())
+    clock_settime(
+        ClockId::Realtime,
+        Timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        },
+    )
+    .step(|| "set the clock".to_owned())
 }
 
 #[cfg(test)]

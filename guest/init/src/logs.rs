@@ -32,7 +32,11 @@ impl Stream {
     /// a folder, output is read and lost: a container does not stop for that.
     pub fn open(path: &Path, owner: (u32, u32), keep: Keep) -> Result<(Stream, OwnedFd)> {
         let (pipe, theirs) = pipe_with(PipeFlags::CLOEXEC).step(|| "make a pipe".to_owned())?;
-        let _ = fchown(&theirs, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));
+        let _ = fchown(
+            &theirs,
+            Some(Uid::from_raw(owner.0)),
+            Some(Gid::from_raw(owner.1)),
+        );
         let flags = rustix::fs::fcntl_getfl(&pipe).unwrap_or(OFlags::empty());
         rustix::fs::fcntl_setfl(&pipe, flags | OFlags::NONBLOCK).step(|| "make a pipe".to_owned())?;
         if let Some(folder) = path.parent() {
@@ -42,8 +46,19 @@ impl Stream {
             Keep::Nothing => File::create(path).ok(),
             Keep::Earlier => OpenOptions::new().create(true).append(true).open(path).ok(),
         };
-        let size = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |data| data.len());
-        Ok((Stream { pipe, path: path.to_owned(), file, size }, theirs))
+        let size = file
+            .as_ref()
+            .and_then(|file| file.metadata().ok())
+            .map_or(0, |data| data.len());
+        Ok((
+            Stream {
+                pipe,
+                path: path.to_owned(),
+                file,
+                size,
+            },
+            theirs,
+        ))
     }
 
     /// Moves what is there from the pipe to the file. `false` when no more will come.
@@ -91,7 +106,11 @@ pub enum Keep {
 
 /// All that is kept of a log, oldest first.
 pub fn read(path: &Path) -> Vec<u8> {
-    [earlier(path), path.to_owned()].iter().flat_map(fs::read).flatten().collect()
+    [earlier(path), path.to_owned()]
+        .iter()
+        .flat_map(fs::read)
+        .flatten()
+        .collect()
 }
 
 fn earlier(path: &Path) -> PathBuf {

@@ -57,7 +57,9 @@ fn main() {
         Ok(supervisor) => supervisor,
         Err(error) => panic!("{error}"),
     };
-    problems.into_iter().for_each(|problem| supervisor.problem(problem));
+    problems
+        .into_iter()
+        .for_each(|problem| supervisor.problem(problem));
     supervisor.report.system_ms = report::now_ms();
     if boot::onboot(&mut supervisor, root) == Next::Go {
         boot::services(&mut supervisor, root);

@@ -4,9 +4,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use ironkit_sys::mount::flags::{
-    BIND, MOVE, NODEV, NOEXEC, NOSUID, RDONLY, REC, RELATIME, REMOUNT, SHARED,
-};
+use ironkit_sys::mount::flags::{BIND, MOVE, NODEV, NOEXEC, NOSUID, RDONLY, REC, RELATIME, REMOUNT, SHARED};
 use ironkit_sys::mount::{is_in_memory, mount};
 use rustix::io::Errno;
 
@@ -33,7 +31,12 @@ enum Failure {
 const NONE: u32 = NOEXEC | NOSUID | NODEV;
 const ALWAYS: &[Mount] = &[
     row("proc", "/proc", NONE | RELATIME, ""),
-    row("devtmpfs", "/dev", NOSUID | NOEXEC | RELATIME, "size=10m,nr_inodes=248418,mode=755"),
+    row(
+        "devtmpfs",
+        "/dev",
+        NOSUID | NOEXEC | RELATIME,
+        "size=10m,nr_inodes=248418,mode=755",
+    ),
     row("sysfs", "/sys", NONE, ""),
     row("tmpfs", "/run", NONE | RELATIME, "size=10%,mode=755"),
     row("tmpfs", "/tmp", NONE | RELATIME, "size=10%,mode=1777"),
@@ -86,11 +89,23 @@ const TOP: [&str; 6] = ["/proc", "/dev", "/sys", "/run", "/tmp", "/var"];
 pub const CGROUP: &str = "/sys/fs/cgroup";
 
 const fn row(kind: &'static str, target: &'static str, flags: u32, data: &'static str) -> Mount {
-    Mount { kind, target, flags, data, failure: Failure::Report }
+    Mount {
+        kind,
+        target,
+        flags,
+        data,
+        failure: Failure::Report,
+    }
 }
 
 const fn maybe(kind: &'static str, target: &'static str, flags: u32) -> Mount {
-    Mount { kind, target, flags, data: "", failure: Failure::Ignore }
+    Mount {
+        kind,
+        target,
+        flags,
+        data: "",
+        failure: Failure::Ignore,
+    }
 }
 
 /// Makes the root ready and mounts everything. What failed is returned; nothing is fatal.
@@ -99,7 +114,13 @@ pub fn mount_all() -> Vec<String> {
     problems.extend(root().err());
     for entry in ALWAYS {
         // The kernel may have mounted it already: devtmpfs, when it mounted a root of its own.
-        let mounted = match mount(entry.kind, Path::new(entry.target), entry.kind, entry.flags, entry.data) {
+        let mounted = match mount(
+            entry.kind,
+            Path::new(entry.target),
+            entry.kind,
+            entry.flags,
+            entry.data,
+        ) {
             Err(Errno::BUSY) => Ok(()),
             other => other,
         };
@@ -110,7 +131,11 @@ pub fn mount_all() -> Vec<String> {
         }
     }
     problems.extend(enable_controllers(Path::new(CGROUP)).err());
-    problems.extend(mount("", Path::new("/"), "", REC | SHARED, "").step(|| "share /".to_owned()).err());
+    problems.extend(
+        mount("", Path::new("/"), "", REC | SHARED, "")
+            .step(|| "share /".to_owned())
+            .err(),
+    );
     problems.iter().map(ToString::to_string).collect()
 }
 
@@ -132,7 +157,9 @@ fn root() -> Result<()> {
     let here = Path::new("/");
     let step = |what: &'static str| move || format!("root: {what}");
     if !is_in_memory(here).step(step("look"))? {
-        return mount("", here, "", REMOUNT | RDONLY, "").or_else(already_so).step(step("make read-only"));
+        return mount("", here, "", REMOUNT | RDONLY, "")
+            .or_else(already_so)
+            .step(step("make read-only"));
     }
     for folder in TOP {
         let _ = fs::create_dir(folder);
@@ -149,7 +176,11 @@ fn root() -> Result<()> {
 
 /// Some file systems know no other way than read-only, and say so in one way or another.
 fn already_so(error: Errno) -> std::result::Result<(), Errno> {
-    if matches!(error, Errno::INVAL | Errno::ROFS | Errno::ACCESS) { Ok(()) } else { Err(error) }
+    if matches!(error, Errno::INVAL | Errno::ROFS | Errno::ACCESS) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
 /// Makes the folders and links below a mount.

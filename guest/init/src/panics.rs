@@ -28,7 +28,11 @@ pub fn take_over(panic: i64) {
         if let Ok(seconds) = u64::try_from(panic) {
             std::thread::sleep(Duration::from_secs(seconds));
         }
-        let _ = reboot(if panic == 0 { RebootCommand::PowerOff } else { RebootCommand::Restart });
+        let _ = reboot(if panic == 0 {
+            RebootCommand::PowerOff
+        } else {
+            RebootCommand::Restart
+        });
         loop {
             std::thread::sleep(Duration::from_secs(3600));
         }

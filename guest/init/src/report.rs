@@ -30,11 +30,13 @@ pub fn begin() -> BootReport {
     }
 }
 
-/// What failed of a container, in words.
-pub fn failure(container: &ContainerReport) -> Option<String> {
+/// What failed of a container, in words. A service that a signal ended after `shutdown` began ended as it was told to.
+pub fn failure(container: &ContainerReport, shutdown: Option<u64>) -> Option<String> {
+    let told = container.section == "services" && shutdown.is_some_and(|when| container.end_ms >= Some(when));
     match (&container.error, container.status) {
         (Some(error), _) => Some(error.clone()),
         (None, Some(0) | None) => None,
+        (None, Some(status)) if status > 128 && told => None,
         (None, Some(status)) if status > 128 => Some(format!("ended by signal {}", status - 128)),
         (None, Some(status)) => Some(format!("exit status {status}")),
     }
@@ -52,10 +54,18 @@ pub fn summary(report: &BootReport) -> Vec<String> {
         report.services_ms,
         if count == 1 { "" } else { "s" },
     )];
-    lines.extend(report.problems.iter().map(|problem| format!("ironkit: failed: {problem}")));
+    lines.extend(
+        report
+            .problems
+            .iter()
+            .map(|problem| format!("ironkit: failed: {problem}")),
+    );
     for container in &report.containers {
-        if let Some(why) = failure(container) {
-            lines.push(format!("ironkit: failed: {} {}: {why}", container.section, container.name));
+        if let Some(why) = failure(container, report.shutdown_ms) {
+            lines.push(format!(
+                "ironkit: failed: {} {}: {why}",
+                container.section, container.name
+            ));
         }
     }
     lines
@@ -63,13 +73,19 @@ pub fn summary(report: &BootReport) -> Vec<String> {
 
 /// Writes the report to its file, and as one line to `device`.
 pub fn write(report: &mut BootReport, device: Option<&str>) -> Result<()> {
-    report.ok = report.problems.is_empty() && report.containers.iter().all(|container| failure(container).is_none());
+    report.ok = report.problems.is_empty()
+        && report
+            .containers
+            .iter()
+            .all(|container| failure(container, report.shutdown_ms).is_none());
     let text = serde_json::to_string(report).step(|| "boot report".to_owned())? + "\n";
     let path = Path::new(paths::BOOT_REPORT);
     let step = || format!("write {}", path.display());
     let draft = path.with_extension("new");
     fs::create_dir_all(path.parent().unwrap_or(path)).step(step)?;
-    fs::write(&draft, &text).and_then(|()| fs::rename(&draft, path)).step(step)?;
+    fs::write(&draft, &text)
+        .and_then(|()| fs::rename(&draft, path))
+        .step(step)?;
     match device {
         Some(device) => send(device, text.as_bytes()).step(|| format!("write {device}")),
         None => Ok(()),
@@ -79,7 +95,7 @@ pub fn write(report: &mut BootReport, device: Option<&str>) -> Result<()> {
 /// Writes to a device whose other side may have gone: it must not hold up PID 1 for long.
 fn send(device: &str, bytes: &[u8]) -> std::io::Result<()> {
     let flags = i32::try_from((OFlags::NOCTTY | OFlags::CLOEXEC).bits()).unwrap_or_default();
-    let mut file: File = OpenOptions::new().write(true).append(true).custom_flags(flags).open(device)?;
+    let mut file: File = OpenOptions::new().append(true).custom_flags(flags).open(device)?;
     if let Ok(mut settings) = tcgetattr(&file) {
         settings.make_raw();
         tcsetattr(&file, OptionalActions::Now, &settings)?;
@@ -93,18 +109,52 @@ mod tests {
 
     #[test]
     fn failures_have_words() {
-        let of = |status, error: Option<&str>| {
-            failure(&ContainerReport { status, error: error.map(str::to_owned), ..ContainerReport::default() })
+        let of = |section: &str, status, error: Option<&str>, shutdown| {
+            let container = ContainerReport {
+                section: section.to_owned(),
+                end_ms: Some(50),
+                status,
+                error: error.map(str::to_owned),
+                ..ContainerReport::default()
+            };
+            failure(&container, shutdown)
         };
-        for (status, error, expect) in [
-            (None, None, None),
-            (Some(0), None, None),
-            (Some(3), None, Some("exit status 3")),
-            (Some(137), None, Some("ended by signal 9")),
-            (None, Some("mount /sys: no"), Some("mount /sys: no")),
-            (Some(137), Some("took longer than 5 s"), Some("took longer than 5 s")),
+        for (section, status, error, shutdown, expect) in [
+            ("onboot", None, None, None, None),
+            ("onboot", Some(0), None, None, None),
+            ("onboot", Some(3), None, None, Some("exit status 3")),
+            ("onboot", Some(137), None, None, Some("ended by signal 9")),
+            (
+                "onboot",
+                None,
+                Some("mount /sys: no"),
+                None,
+                Some("mount /sys: no"),
+            ),
+            (
+                "onboot",
+                Some(137),
+                Some("took longer than 5 s"),
+                None,
+                Some("took longer than 5 s"),
+            ),
+            ("services", Some(143), None, None, Some("ended by signal 15")),
+            ("services", Some(143), None, Some(60), Some("ended by signal 15")),
+            ("services", Some(143), None, Some(40), None),
+            ("services", Some(1), None, Some(40), Some("exit status 1")),
+            (
+                "services",
+                Some(137),
+                Some("did not stop within 10 s"),
+                Some(40),
+                Some("did not stop within 10 s"),
+            ),
         ] {
-            assert_eq!(of(status, error).as_deref(), expect);
+            assert_eq!(
+                of(section, status, error, shutdown).as_deref(),
+                expect,
+                "{section} {status:?} {shutdown:?}"
+            );
         }
     }
 }

@@ -51,11 +51,22 @@ pub fn run(supervisor: &mut Supervisor, root: &Path, power: Power) -> ! {
 fn stop_services(supervisor: &mut Supervisor) {
     let open = supervisor.close();
     for run in &open {
-        let runtime = supervisor.bundle(*run).map(|bundle| bundle.runtime.clone()).unwrap_or_default();
-        let signal = runtime.stop_signal.as_deref().and_then(signal_number).unwrap_or(SIGTERM);
+        let runtime = supervisor
+            .bundle(*run)
+            .map(|bundle| bundle.runtime.clone())
+            .unwrap_or_default();
+        let signal = runtime
+            .stop_signal
+            .as_deref()
+            .and_then(signal_number)
+            .unwrap_or(SIGTERM);
         let seconds = runtime.stop_timeout.unwrap_or(STOP);
-        supervisor.signal(*run, signal);
-        supervisor.kill_after(*run, Duration::from_secs(seconds.into()), &format!("did not stop within {seconds} s"));
+        supervisor.stop(*run, signal);
+        supervisor.kill_after(
+            *run,
+            Duration::from_secs(seconds.into()),
+            &format!("did not stop within {seconds} s"),
+        );
     }
     while open.iter().any(|run| !supervisor.has_ended(*run)) {
         supervisor.turn(None);
@@ -77,7 +88,11 @@ fn stop_rest(supervisor: &mut Supervisor) {
 /// Unmounts from the last mount to the first. What is still busy is made read-only, so that it is whole on the next boot.
 fn unmount_all() {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    for point in mount_points(&table).iter().rev().filter(|point| !STAY.contains(&point.as_str())) {
+    for point in mount_points(&table)
+        .iter()
+        .rev()
+        .filter(|point| !STAY.contains(&point.as_str()))
+    {
         if unmount(point.as_str(), UnmountFlags::NOFOLLOW).is_err() {
             let _ = mount("", Path::new(point), "", REMOUNT | RDONLY, "");
         }
@@ -87,14 +102,21 @@ fn unmount_all() {
 
 /// Mount points in the order of mounting, by the text of mountinfo, which writes odd characters as `\040`.
 fn mount_points(table: &str) -> Vec<String> {
-    table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).collect()
+    table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(unescape)
+        .collect()
 }
 
 fn unescape(text: &str) -> String {
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+        match part
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok())
+        {
             Some(byte) => {
                 plain.push(char::from(byte));
                 plain.push_str(&part[3..]);

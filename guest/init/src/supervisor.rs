@@ -137,7 +137,11 @@ impl Supervisor {
 
     /// Starts the container in `folder`: its handle.
     pub fn start(&mut self, section: Section, folder: &Path) -> usize {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         self.report.containers.push(ContainerReport {
             section: section.name().to_owned(),
             name: name.clone(),
@@ -197,10 +201,17 @@ impl Supervisor {
         self.runs[run].deadline = Some((Instant::now() + time, why.to_owned()));
     }
 
-    /// Sends a signal to a container's first process.
-    pub fn signal(&mut self, run: usize, signal: i32) {
-        if let Some(child) = self.runs[run].child() {
+    /// Asks a container to stop, by a signal to its first process. One that would not notice is killed: the kernel keeps
+    /// signals without a handler from the first process of a PID namespace.
+    pub fn stop(&mut self, run: usize, signal: i32) {
+        let Some(child) = self.runs[run].child() else {
+            return;
+        };
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.pid.as_raw_nonzero()));
+        if status.is_ok_and(|status| notices(&status, signal)) {
             let _ = ironkit_sys::process::kill(child.pid, signal);
+        } else {
+            child.cgroup.kill();
         }
     }
 
@@ -266,12 +277,19 @@ impl Supervisor {
     }
 
     fn run_of(&self, pid: Pid) -> Option<usize> {
-        self.runs.iter().position(|run| run.child().is_some_and(|child| child.pid == pid))
+        self.runs
+            .iter()
+            .position(|run| run.child().is_some_and(|child| child.pid == pid))
     }
 
     fn wait(&self, limit: Option<Instant>) -> Vec<Event> {
         let mut sources: Vec<(Event, BorrowedFd<'_>)> = vec![(Event::Signal, self.signals.as_fd())];
-        sources.extend(self.buttons.iter().enumerate().map(|(place, file)| (Event::Button(place), file.as_fd())));
+        sources.extend(
+            self.buttons
+                .iter()
+                .enumerate()
+                .map(|(place, file)| (Event::Button(place), file.as_fd())),
+        );
         for (place, run) in self.runs.iter().enumerate() {
             if let Stage::Starting(child) = &run.stage {
                 sources.push((Event::Word(place), child.as_fd()));
@@ -282,14 +300,20 @@ impl Supervisor {
         }
         let orphaned = self.orphaned.iter().enumerate().rev();
         sources.extend(orphaned.map(|(stream, pipe)| (Event::Orphaned(stream), pipe.as_fd())));
-        let mut polled: Vec<_> =
-            sources.iter().map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+        let mut polled: Vec<_> = sources
+            .iter()
+            .map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+            .collect();
         let timeout = self.next_time(limit).map(until);
         if poll(&mut polled, timeout.as_ref()).is_err() {
             return Vec::new();
         }
         let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
-        sources.into_iter().zip(ready).filter_map(|((event, _), ready)| ready.then_some(event)).collect()
+        sources
+            .into_iter()
+            .zip(ready)
+            .filter_map(|((event, _), ready)| ready.then_some(event))
+            .collect()
     }
 
     /// The next time at which something is due.
@@ -298,7 +322,10 @@ impl Supervisor {
             Stage::Waiting(when) => Some(when),
             _ => None,
         });
-        let deadlines = self.runs.iter().filter_map(|run| run.deadline.as_ref().map(|(when, _)| *when));
+        let deadlines = self
+            .runs
+            .iter()
+            .filter_map(|run| run.deadline.as_ref().map(|(when, _)| *when));
         waiting.chain(deadlines).chain(limit).min()
     }
 
@@ -337,7 +364,12 @@ impl Supervisor {
         let [out, err] = run.section.logs(&run.name);
         let direct = self.cmdline.direct && run.section != Section::Services;
         let (output, error) = if direct {
-            let console = || std::io::stderr().as_fd().try_clone_to_owned().step(|| "console".to_owned());
+            let console = || {
+                std::io::stderr()
+                    .as_fd()
+                    .try_clone_to_owned()
+                    .step(|| "console".to_owned())
+            };
             (console()?, console()?)
         } else {
             let again = self.report.containers[run.report].restarts > 0;
@@ -347,13 +379,22 @@ impl Supervisor {
             run.streams = vec![out, err];
             (output, error)
         };
-        prepared.create(&run.name, &Stdio { input: no_input()?, output, error })
+        prepared.create(
+            &run.name,
+            &Stdio {
+                input: no_input()?,
+                output,
+                error,
+            },
+        )
     }
 
     /// Hears what a container's process says while it sets itself up.
     fn listen(&mut self, place: usize) {
         let run = &mut self.runs[place];
-        let Stage::Starting(child) = &run.stage else { return };
+        let Stage::Starting(child) = &run.stage else {
+            return;
+        };
         match child.word() {
             Word::Nothing => {}
             Word::Ready => {
@@ -381,7 +422,9 @@ impl Supervisor {
         streams.retain_mut(Stream::pump);
         self.orphaned.extend(streams);
         run.deadline = None;
-        if let Stage::Starting(child) | Stage::Running(child) = std::mem::replace(&mut run.stage, Stage::Ended) {
+        if let Stage::Starting(child) | Stage::Running(child) =
+            std::mem::replace(&mut run.stage, Stage::Ended)
+        {
             if run.section == Section::Services {
                 child.cgroup.kill();
             }
@@ -393,7 +436,7 @@ impl Supervisor {
         let report = &mut self.report.containers[run.report];
         report.status = status;
         report.end_ms = Some(now_ms());
-        let failed = failure(report);
+        let failed = failure(report, self.report.shutdown_ms);
         let again = self.restart(place, failed.is_some());
         self.show(place, failed.as_deref(), again);
     }
@@ -428,7 +471,10 @@ impl Supervisor {
         match (failed, again) {
             (Some(why), None) => console::line(&format!("{title}: failed: {why}")),
             (Some(why), Some(wait)) => {
-                console::line(&format!("{title}: failed: {why}; again in {} ms", wait.as_millis()));
+                console::line(&format!(
+                    "{title}: failed: {why}; again in {} ms",
+                    wait.as_millis()
+                ));
                 // The next run has its own reasons to fail.
                 self.report.containers[run.report].error = None;
             }
@@ -439,12 +485,18 @@ impl Supervisor {
 
     /// Keeps the first reason for a container's failure.
     fn note(&mut self, run: usize, why: String) {
-        self.report.containers[self.runs[run].report].error.get_or_insert(why);
+        self.report.containers[self.runs[run].report]
+            .error
+            .get_or_insert(why);
     }
 
     fn debug(&self, run: usize, what: &str) {
         if self.cmdline.debug {
-            console::line(&format!("{} {}: {what}", self.runs[run].section.name(), self.runs[run].name));
+            console::line(&format!(
+                "{} {}: {what}",
+                self.runs[run].section.name(),
+                self.runs[run].name
+            ));
         }
     }
 }
@@ -474,17 +526,57 @@ fn starts_again(policy: Option<Restart>, failed: bool) -> bool {
     }
 }
 
+/// Whether a process notices a signal, by the text of its `/proc/PID/status`: it handles it, or blocks it to read it from a
+/// signalfd, or it is not the first of a PID namespace.
+fn notices(status: &str, signal: i32) -> bool {
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_default()
+            .trim()
+    };
+    let has = |name: &str| {
+        u64::from_str_radix(field(name), 16)
+            .is_ok_and(|mask| mask.checked_shr(signal.unsigned_abs() - 1).unwrap_or(0) & 1 == 1)
+    };
+    let numbers: Vec<_> = field("NSpid:").split_ascii_whitespace().collect();
+    let is_first = numbers.len() > 1 && numbers.last() == Some(&"1");
+    !is_first || has("SigCgt:") || has("SigBlk:")
+}
+
 /// The time from now to `when`, for poll(2).
 fn until(when: Instant) -> Timespec {
     let left = when.saturating_duration_since(Instant::now());
     // Rounded up, so that the time has come when it is over.
     let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-    Timespec { tv_sec: seconds, tv_nsec: i64::from(left.subsec_nanos()) }
+    Timespec {
+        tv_sec: seconds,
+        tv_nsec: i64::from(left.subsec_nanos()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn some_signals_are_not_noticed() {
+        let status = |nspid: &str, blocked: u64, caught: u64| {
+            format!("Name:\tx\nNSpid:\t{nspid}\nSigBlk:\t{blocked:016x}\nSigCgt:\t{caught:016x}\n")
+        };
+        for (text, signal, expect) in [
+            (status("7\t1", 0, 0x4000), 15, true),
+            (status("7\t1", 0x4000, 0), 15, true),
+            (status("7\t1", 0, 0), 15, false),
+            (status("7\t1", 0, 0x4000), 3, false),
+            (status("7", 0, 0), 15, true),
+            (status("7\t4", 0, 0), 15, true),
+            (String::new(), 15, true),
+        ] {
+            assert_eq!(notices(&text, signal), expect, "{text}");
+        }
+    }
 
     #[test]
     fn policies_decide() {

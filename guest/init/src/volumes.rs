@@ -16,22 +16,31 @@ use crate::modules::Modules;
 pub fn mount_all(root: &Path, modules: &mut Modules) -> Vec<String> {
     let mut problems = Vec::new();
     for folder in folders(&root.join(paths::VOLUMES)) {
-        problems.extend(mount_one(&folder, modules).err().map(|error| format!("volume {}: {error}", folder.display())));
+        problems.extend(
+            mount_one(&folder, modules)
+                .err()
+                .map(|error| format!("volume {}: {error}", folder.display())),
+        );
     }
     problems
 }
 
 /// The folders in `folder`, by name.
 pub fn folders(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
     found.retain(|path| path.is_dir());
     found.sort();
     found
 }
 
 fn mount_one(folder: &Path, modules: &mut Modules) -> Result<()> {
-    let (lower, merged, tmp) = (folder.join(paths::LOWER), folder.join(paths::MERGED), folder.join(paths::TMP));
+    let (lower, merged, tmp) = (
+        folder.join(paths::LOWER),
+        folder.join(paths::MERGED),
+        folder.join(paths::TMP),
+    );
     for needed in [&lower, &merged] {
         if !needed.is_dir() {
             return Err(Error::Invalid(format!("{} is missing", needed.display())));
@@ -49,6 +58,11 @@ fn mount_one(folder: &Path, modules: &mut Modules) -> Result<()> {
     for made in [&upper, &work] {
         fs::create_dir(made).step(|| format!("make {}", made.display()))?;
     }
-    let data = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+    let data = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        upper.display(),
+        work.display()
+    );
     mount("overlay", &merged, "overlay", RELATIME, &data).step(step)
 }

@@ -63,7 +63,10 @@ pub fn attach_device_program(cgroup: BorrowedFd<'_>, program: &[Instruction]) ->
     // SAFETY: `load` is as long as said, zero where unused, and points to a program of `insn_cnt` instructions and a
     // text that ends in zero, both alive during the call.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const load, size_of::<Load>()) };
-    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(last_errno)?;
+    let fd = i32::try_from(fd)
+        .ok()
+        .filter(|fd| *fd >= 0)
+        .ok_or_else(last_errno)?;
     // SAFETY: the kernel just made this descriptor for us alone.
     let loaded = unsafe { OwnedFd::from_raw_fd(fd) };
     let attach = Attach {
@@ -73,7 +76,14 @@ pub fn attach_device_program(cgroup: BorrowedFd<'_>, program: &[Instruction]) ->
         attach_flags: 0,
     };
     // SAFETY: `attach` is as long as said and holds two descriptors that are open.
-    let answer = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_ATTACH, &raw const attach, size_of::<Attach>()) };
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_ATTACH,
+            &raw const attach,
+            size_of::<Attach>(),
+        )
+    };
     if answer == 0 { Ok(()) } else { Err(last_errno()) }
 }
 

@@ -65,11 +65,17 @@ const TMPFS_MAGIC: i64 = 0x0102_1994;
 pub fn mount(source: &str, target: &Path, kind: &str, flags: u32, data: &str) -> Result<()> {
     let data = CString::new(data).map_err(|_| Errno::INVAL)?;
     let data = (!data.is_empty()).then_some(data);
-    rustix::mount::mount(source, target, kind, MountFlags::from_bits_retain(flags), data.as_deref())
+    rustix::mount::mount(
+        source,
+        target,
+        kind,
+        MountFlags::from_bits_retain(flags),
+        data.as_deref(),
+    )
 }
 
 /// Whether `path` is on a file system in memory, as the root of an initramfs is.
 pub fn is_in_memory(path: &Path) -> Result<bool> {
-    let kind = i64::from(rustix::fs::statfs(path)?.f_type);
+    let kind = rustix::fs::statfs(path)?.f_type;
     Ok(kind == RAMFS_MAGIC || kind == TMPFS_MAGIC)
 }

@@ -25,7 +25,8 @@ pub fn enter(kind: &str, path: &Path) -> Result<Entered> {
     if !["net", "ipc", "uts", "cgroup", "pid"].contains(&kind) {
         return Err(Errno::INVAL);
     }
-    let open = |path: &Path| File::open(path).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    let open =
+        |path: &Path| File::open(path).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
     let home = open(&Path::new("/proc/self/ns").join(kind))?;
     let there = open(path)?;
     move_into_link_name_space(there.as_fd(), None)?;

@@ -87,7 +87,13 @@ impl Netlink {
     /// What socket(2) says.
     pub fn open() -> Result<Self> {
         // Protocol 0 is NETLINK_ROUTE.
-        socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None).map(Netlink)
+        socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map(Netlink)
     }
 
     /// Brings a link up.
@@ -124,7 +130,12 @@ impl Netlink {
 
     /// Sets an address, or renews it.
     pub fn add_address(&self, index: u32, address: Address) -> Result<()> {
-        self.ask(address_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address))
+        self.ask(address_message(
+            RTM_NEWADDR,
+            NLM_F_CREATE | NLM_F_REPLACE,
+            index,
+            address,
+        ))
     }
 
     /// Takes an address away.
@@ -134,7 +145,12 @@ impl Netlink {
 
     /// Sets a route, or replaces the one that leads there.
     pub fn add_route(&self, index: u32, route: Route) -> Result<()> {
-        self.ask(route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, index, route))
+        self.ask(route_message(
+            RTM_NEWROUTE,
+            NLM_F_CREATE | NLM_F_REPLACE,
+            index,
+            route,
+        ))
     }
 
     /// Takes a route away.
@@ -162,7 +178,11 @@ fn acknowledgement(datagram: &[u8]) -> Option<Result<()>> {
         return None;
     }
     let code = i32::from_ne_bytes(datagram.get(HEADER..HEADER + 4)?.try_into().ok()?);
-    Some(if code == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(code.saturating_neg())) })
+    Some(if code == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_raw_os_error(code.saturating_neg()))
+    })
 }
 
 fn create_link(name: &str, kind: &str, peer: Option<&str>) -> Message {
@@ -187,7 +207,16 @@ fn address_message(kind: u16, flags: u16, index: u32, address: Address) -> Messa
     let loopback = address.address.is_loopback();
     let mut message = Message::new(kind, flags);
     // struct ifaddrmsg
-    message.0.extend([AF_INET, address.prefix, 0, if loopback { RT_SCOPE_HOST } else { RT_SCOPE_UNIVERSE }]);
+    message.0.extend([
+        AF_INET,
+        address.prefix,
+        0,
+        if loopback {
+            RT_SCOPE_HOST
+        } else {
+            RT_SCOPE_UNIVERSE
+        },
+    ]);
     message.0.extend(index.to_ne_bytes());
     message.attribute(IFLA_ADDRESS_LOCAL, &address.address.octets());
     message.attribute(IFA_ADDRESS, &address.address.octets());
@@ -204,10 +233,23 @@ fn address_message(kind: u16, flags: u16, index: u32, address: Address) -> Messa
 }
 
 fn route_message(kind: u16, flags: u16, index: u32, route: Route) -> Message {
-    let scope = if route.gateway.is_some() { RT_SCOPE_UNIVERSE } else { RT_SCOPE_LINK };
+    let scope = if route.gateway.is_some() {
+        RT_SCOPE_UNIVERSE
+    } else {
+        RT_SCOPE_LINK
+    };
     let mut message = Message::new(kind, flags);
     // struct rtmsg: family, lengths of the two prefixes, TOS, table, protocol, scope, type, flags.
-    message.0.extend([AF_INET, route.prefix, 0, 0, RT_TABLE_MAIN, RTPROT_DHCP, scope, RTN_UNICAST]);
+    message.0.extend([
+        AF_INET,
+        route.prefix,
+        0,
+        0,
+        RT_TABLE_MAIN,
+        RTPROT_DHCP,
+        scope,
+        RTN_UNICAST,
+    ]);
     message.0.extend([0; 4]);
     if route.prefix > 0 {
         message.attribute(RTA_DST, &route.destination.octets());
@@ -276,7 +318,11 @@ mod tests {
 
     #[test]
     fn requests_are_whole_and_aligned() {
-        let address = Address { address: Ipv4Addr::new(10, 0, 2, 15), prefix: 24, lifetime: Some(60) };
+        let address = Address {
+            address: Ipv4Addr::new(10, 0, 2, 15),
+            prefix: 24,
+            lifetime: Some(60),
+        };
         let route = Route {
             destination: Ipv4Addr::UNSPECIFIED,
             prefix: 0,
@@ -285,7 +331,10 @@ mod tests {
         };
         for (message, length) in [
             (create_link("a", "dummy", None), 32 + 8 + 4 + 12),
-            (create_link("a", "veth", Some("b")), 32 + 8 + 4 + 12 + 4 + 4 + 16 + 8),
+            (
+                create_link("a", "veth", Some("b")),
+                32 + 8 + 4 + 12 + 4 + 4 + 16 + 8,
+            ),
             (address_message(RTM_NEWADDR, 0, 2, address), 24 + 8 + 8 + 8 + 20),
             (route_message(RTM_NEWROUTE, 0, 2, route), 28 + 8 + 8),
         ] {

@@ -21,18 +21,32 @@ impl PacketSocket {
         let index = i32::try_from(index).map_err(|_| Errno::INVAL)?;
         // SAFETY: socket has no preconditions.
         let fd = unsafe {
-            libc::socket(libc::AF_PACKET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0)
+            libc::socket(
+                libc::AF_PACKET,
+                libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
+                0,
+            )
         };
         if fd < 0 {
             return Err(last_errno());
         }
         // SAFETY: the kernel just made this descriptor for us alone.
-        let socket = PacketSocket { fd: unsafe { OwnedFd::from_raw_fd(fd) }, index, protocol };
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let socket = PacketSocket { fd, index, protocol };
         let address = socket.address([0; 6]);
         // SAFETY: `address` is a sockaddr_ll of the length given, alive during the call.
-        let answer =
-            unsafe { libc::bind(socket.fd.as_raw_fd(), (&raw const address).cast(), length_of_address()) };
-        if answer == 0 { Ok(socket) } else { Err(last_errno()) }
+        let answer = unsafe {
+            libc::bind(
+                socket.fd.as_raw_fd(),
+                (&raw const address).cast(),
+                length_of_address(),
+            )
+        };
+        if answer == 0 {
+            Ok(socket)
+        } else {
+            Err(last_errno())
+        }
     }
 
     /// Sends a packet to a hardware address.

@@ -104,7 +104,11 @@ pub fn exit_now(status: i32) -> ! {
 /// `ESRCH` when there is none.
 pub fn kill_all(signal: i32) -> Result<()> {
     // SAFETY: kill has no preconditions.
-    if unsafe { libc::kill(-1, signal) } == 0 { Ok(()) } else { Err(last_errno()) }
+    if unsafe { libc::kill(-1, signal) } == 0 {
+        Ok(())
+    } else {
+        Err(last_errno())
+    }
 }
 
 /// Sends `signal` to a process.
@@ -113,7 +117,11 @@ pub fn kill_all(signal: i32) -> Result<()> {
 /// What kill(2) says.
 pub fn kill(pid: Pid, signal: i32) -> Result<()> {
     // SAFETY: kill has no preconditions.
-    if unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) } == 0 { Ok(()) } else { Err(last_errno()) }
+    if unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) } == 0 {
+        Ok(())
+    } else {
+        Err(last_errno())
+    }
 }
 
 /// Number of threads of this process, from procfs; 1 where that is not mounted yet, since PID 1 starts with one.
@@ -130,7 +138,10 @@ pub fn signal_number(name: &str) -> Option<i32> {
         return (1..=64).contains(&number).then_some(number);
     }
     let short = name.strip_prefix("SIG").unwrap_or(name);
-    SIGNALS.iter().find(|(known, _)| *known == short).map(|(_, number)| *number)
+    SIGNALS
+        .iter()
+        .find(|(known, _)| *known == short)
+        .map(|(_, number)| *number)
 }
 
 const SIGNALS: &[(&str, i32)] = &[

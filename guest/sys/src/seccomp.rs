@@ -18,7 +18,13 @@ pub fn install(program: &Program) -> Result<()> {
     };
     // SAFETY: seccompiler's instruction has the layout of the kernel's `struct sock_filter`, as libc's has; the
     // kernel reads `len` of them, and the program outlives the call.
-    let answer =
-        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0_u32, &raw const filter) };
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0_u32,
+            &raw const filter,
+        )
+    };
     if answer == 0 { Ok(()) } else { Err(last_errno()) }
 }

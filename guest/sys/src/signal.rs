@@ -50,6 +50,20 @@ impl SignalFd {
     }
 }
 
+/// Unblocks all signals: programs expect that, and a blocked one stays so over execve(2).
+///
+/// # Errors
+/// What sigprocmask(2) says.
+pub fn unblock_all() -> Result<()> {
+    // SAFETY: `set` is a plain value that sigemptyset initialises; a null pointer asks for no old mask.
+    let answer = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
+    };
+    if answer == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
 impl AsFd for SignalFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

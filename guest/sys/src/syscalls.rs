@@ -4,7 +4,11 @@
 
 /// Number of the system call `name`, if this architecture has it.
 pub fn number(name: &str) -> Option<i64> {
-    EVERYWHERE.iter().chain(HERE).find(|(known, _)| *known == name).map(|(_, number)| *number)
+    EVERYWHERE
+        .iter()
+        .chain(HERE)
+        .find(|(known, _)| *known == name)
+        .map(|(_, number)| *number)
 }
 
 macro_rules! table {
@@ -112,9 +116,7 @@ const HERE: &[(&str, i64)] = table! {
 
 /// On other architectures alone.
 #[cfg(not(target_arch = "x86_64"))]
-const HERE: &[(&str, i64)] = table! {
-
-};
+const HERE: &[(&str, i64)] = table! {};
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// The kernel's answer, and what was attempted.
     pub fn io(what: &str, cause: io::Error) -> Error {
-        Error::Io { what: what.to_owned(), cause }
+        Error::Io {
+            what: what.to_owned(),
+            cause,
+        }
     }
 
     /// 2 for the user's arguments, 1 for everything else.

@@ -13,7 +13,9 @@ use error::{Error, Result};
 use power::Action;
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut arguments: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     let mut name = name_of(arguments.first());
     if name == "tools" && arguments.len() > 1 {
         arguments.remove(0);
@@ -36,12 +38,17 @@ fn run(name: &str, arguments: &[String]) -> Result<()> {
         "reboot" => power::run(name, Action::Reboot, arguments),
         "halt" => power::run(name, Action::Halt, arguments),
         "sysctl" => sysctl::run(arguments),
-        _ => Err(Error::Usage("expected one of dhcpcd, poweroff, reboot, halt, sysctl".to_owned())),
+        _ => Err(Error::Usage(
+            "expected one of dhcpcd, poweroff, reboot, halt, sysctl".to_owned(),
+        )),
     }
 }
 
 fn name_of(argument: Option<&String>) -> String {
-    let path = argument.map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let path = argument
+        .map(Path::new)
+        .and_then(Path::file_name)
+        .unwrap_or_default();
     path.to_string_lossy().into_owned()
 }
 

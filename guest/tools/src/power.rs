@@ -49,7 +49,10 @@ pub fn run(name: &str, action: Action, arguments: &[String]) -> Result<()> {
 
 fn parse(name: &str, arguments: &[String]) -> Result<Options> {
     let script = name.ends_with(".sh");
-    let mut options = Options { wait: if script { 30 } else { 0 }, force: false };
+    let mut options = Options {
+        wait: if script { 30 } else { 0 },
+        force: false,
+    };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -63,7 +66,8 @@ fn parse(name: &str, arguments: &[String]) -> Result<Options> {
 }
 
 fn seconds(text: Option<&String>) -> Result<u64> {
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| Error::Usage("a number of seconds is needed".to_owned()))
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| Error::Usage("a number of seconds is needed".to_owned()))
 }
 
 #[cfg(test)]
@@ -84,7 +88,9 @@ mod tests {
             ("halt", "-w", None),
         ] {
             let arguments: Vec<_> = words.split_ascii_whitespace().map(str::to_owned).collect();
-            let got = parse(name, &arguments).ok().map(|options| (options.wait, options.force));
+            let got = parse(name, &arguments)
+                .ok()
+                .map(|options| (options.wait, options.force));
             assert_eq!(got, expect, "{name} {words}");
         }
     }

@@ -22,7 +22,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
             _ => return Err(Error::NotSupported(format!("sysctl: the argument {argument}"))),
         };
         let value = value.or_else(|| arguments.next().cloned());
-        *folder = value.ok_or_else(|| Error::Usage(format!("sysctl: {argument} needs a value")))?.into();
+        *folder = value
+            .ok_or_else(|| Error::Usage(format!("sysctl: {argument} needs a value")))?
+            .into();
     }
     for file in files(&config)? {
         match fs::read_to_string(&file) {
@@ -35,7 +37,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|cause| Error::io(&folder.to_string_lossy(), cause))?;
-    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let mut files: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
     files.sort();
     Ok(files)
 }
@@ -44,7 +50,9 @@ fn apply(text: &str, file: &Path, target: &Path) {
     for (number, line) in text.lines().enumerate() {
         let outcome = match setting(line) {
             Ok(None) => continue,
-            Ok(Some((key, value))) => fs::write(target.join(&key), value).map_err(|cause| format!("{key}: {cause}")),
+            Ok(Some((key, value))) => {
+                fs::write(target.join(&key), value).map_err(|cause| format!("{key}: {cause}"))
+            }
             Err(why) => Err(why),
         };
         if let Err(why) = outcome {
@@ -67,7 +75,18 @@ fn setting(line: &str) -> std::result::Result<Option<(PathBufText, String)>, Str
     // Whichever of the two comes first separates; the other is part of names then.
     let path = match key.find(['.', '/']) {
         Some(at) if key[at..].starts_with('/') => key.to_owned(),
-        _ => key.chars().map(|c| if c == '.' { '/' } else if c == '/' { '.' } else { c }).collect(),
+        _ => key
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect(),
     };
     if path.is_empty() || path.split('/').any(|part| part.is_empty() || part == "..") {
         return Err(format!("{key:?} is no setting"));
@@ -90,9 +109,18 @@ mod tests {
             ("# a = b", Ok(None)),
             ("; a = b", Ok(None)),
             ("net.ipv4.ip_forward = 1", some("net/ipv4/ip_forward", "1")),
-            ("net/ipv4/conf/eth0.1/rp_filter=0", some("net/ipv4/conf/eth0.1/rp_filter", "0")),
-            ("net.ipv4.conf.eth0/1.rp_filter=0", some("net/ipv4/conf/eth0.1/rp_filter", "0")),
-            ("net.ipv4.ping_group_range=999 59999", some("net/ipv4/ping_group_range", "999 59999")),
+            (
+                "net/ipv4/conf/eth0.1/rp_filter=0",
+                some("net/ipv4/conf/eth0.1/rp_filter", "0"),
+            ),
+            (
+                "net.ipv4.conf.eth0/1.rp_filter=0",
+                some("net/ipv4/conf/eth0.1/rp_filter", "0"),
+            ),
+            (
+                "net.ipv4.ping_group_range=999 59999",
+                some("net/ipv4/ping_group_range", "999 59999"),
+            ),
         ] {
             assert_eq!(setting(line), expect, "{line}");
         }

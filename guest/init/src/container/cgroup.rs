@@ -56,7 +56,9 @@ impl Cgroup {
 pub fn make(name: &str) -> Result<PathBuf> {
     let mut path = PathBuf::from(CGROUP);
     for part in Path::new(name).components() {
-        let std::path::Component::Normal(part) = part else { continue };
+        let std::path::Component::Normal(part) = part else {
+            continue;
+        };
         // Fails where processes are in a group with children: limits below it then fail with a message of their own.
         let _ = enable_controllers(&path);
         path.push(part);
@@ -77,22 +79,38 @@ fn settings(resources: &Resources) -> Result<Vec<(String, String)>> {
         cpu_settings(cpu, &mut all);
     }
     if let Some(pids) = &resources.pids {
-        put(&mut all, "pids.max", or_max(Some(pids.limit).filter(|limit| *limit > 0).unwrap_or(-1)));
+        put(
+            &mut all,
+            "pids.max",
+            or_max(Some(pids.limit).filter(|limit| *limit > 0).unwrap_or(-1)),
+        );
     }
     if let Some(io) = &resources.block_io {
         io_settings(io, &mut all);
     }
     for huge in &resources.hugepage_limits {
-        put(&mut all, &format!("hugetlb.{}.max", huge.page_size), huge.limit.to_string());
+        put(
+            &mut all,
+            &format!("hugetlb.{}.max", huge.page_size),
+            huge.limit.to_string(),
+        );
     }
     for (device, limits) in &resources.rdma {
-        let handles = limits.hca_handles.map(|limit| format!(" hca_handle={limit}")).unwrap_or_default();
-        let objects = limits.hca_objects.map(|limit| format!(" hca_object={limit}")).unwrap_or_default();
+        let handles = limits
+            .hca_handles
+            .map(|limit| format!(" hca_handle={limit}"))
+            .unwrap_or_default();
+        let objects = limits
+            .hca_objects
+            .map(|limit| format!(" hca_object={limit}"))
+            .unwrap_or_default();
         put(&mut all, "rdma.max", format!("{device}{handles}{objects}"));
     }
     for (file, value) in &resources.unified {
         if file.contains('/') {
-            return Err(Error::Invalid(format!("unified: {file:?} is not the name of a file")));
+            return Err(Error::Invalid(format!(
+                "unified: {file:?} is not the name of a file"
+            )));
         }
         put(&mut all, file, value.clone());
     }
@@ -119,10 +137,12 @@ fn swap_alone(both: i64, memory: i64) -> Result<Option<i64>> {
         (0, -1) => Ok(Some(-1)),
         (0, _) => Ok(None),
         (-1, _) => Ok(Some(-1)),
-        (_, memory) if memory <= 0 => Err(Error::Invalid("a limit of swap needs a limit of memory".to_owned())),
-        (both, memory) if both < memory => {
-            Err(Error::Invalid(format!("the limit of memory and swap, {both}, is below that of memory, {memory}")))
-        }
+        (_, memory) if memory <= 0 => Err(Error::Invalid(
+            "a limit of swap needs a limit of memory".to_owned(),
+        )),
+        (both, memory) if both < memory => Err(Error::Invalid(format!(
+            "the limit of memory and swap, {both}, is below that of memory, {memory}"
+        ))),
         (both, memory) => Ok(Some(both - memory)),
     }
 }
@@ -139,7 +159,15 @@ fn cpu_settings(cpu: &Cpu, all: &mut Vec<(String, String)>) {
     }
     let (quota, period) = (cpu.quota.unwrap_or(0), cpu.period.filter(|period| *period != 0));
     if quota != 0 || period.is_some() {
-        put(all, "cpu.max", format!("{} {}", or_max(if quota > 0 { quota } else { -1 }), period.unwrap_or(PERIOD)));
+        put(
+            all,
+            "cpu.max",
+            format!(
+                "{} {}",
+                or_max(if quota > 0 { quota } else { -1 }),
+                period.unwrap_or(PERIOD)
+            ),
+        );
     }
     if let Some(burst) = cpu.burst {
         put(all, "cpu.max.burst", burst.to_string());
@@ -163,7 +191,11 @@ fn io_settings(io: &BlockIo, all: &mut Vec<(String, String)>) {
         (&io.throttle_write_iops_device, "wiops"),
     ] {
         for device in devices {
-            put(all, "io.max", format!("{}:{} {key}={}", device.major, device.minor, device.rate));
+            put(
+                all,
+                "io.max",
+                format!("{}:{} {key}={}", device.major, device.minor, device.rate),
+            );
         }
     }
 }
@@ -173,7 +205,11 @@ fn put(all: &mut Vec<(String, String)>, file: &str, value: String) {
 }
 
 fn or_max(value: i64) -> String {
-    if value < 0 { "max".to_owned() } else { value.to_string() }
+    if value < 0 {
+        "max".to_owned()
+    } else {
+        value.to_string()
+    }
 }
 
 #[cfg(test)]
@@ -183,28 +219,47 @@ mod tests {
     fn check(json: &str, expect: Option<&[(&str, &str)]>) {
         let resources: Resources = serde_json::from_str(json).unwrap();
         let got = settings(&resources).ok();
-        let expect: Option<Vec<(String, String)>> =
-            expect.map(|all| all.iter().map(|(file, value)| ((*file).to_owned(), (*value).to_owned())).collect());
+        let expect: Option<Vec<(String, String)>> = expect.map(|all| {
+            all.iter()
+                .map(|(file, value)| ((*file).to_owned(), (*value).to_owned()))
+                .collect()
+        });
         assert_eq!(got, expect, "{json}");
     }
 
     #[test]
     fn limits_become_files() {
         check("{}", Some(&[]));
-        check(r#"{"memory":{"limit":1048576}}"#, Some(&[("memory.max", "1048576")]));
-        check(r#"{"memory":{"limit":-1}}"#, Some(&[("memory.swap.max", "max"), ("memory.max", "max")]));
+        check(
+            r#"{"memory":{"limit":1048576}}"#,
+            Some(&[("memory.max", "1048576")]),
+        );
+        check(
+            r#"{"memory":{"limit":-1}}"#,
+            Some(&[("memory.swap.max", "max"), ("memory.max", "max")]),
+        );
         check(
             r#"{"memory":{"limit":100,"swap":300,"reservation":50}}"#,
-            Some(&[("memory.swap.max", "200"), ("memory.max", "100"), ("memory.low", "50")]),
+            Some(&[
+                ("memory.swap.max", "200"),
+                ("memory.max", "100"),
+                ("memory.low", "50"),
+            ]),
         );
         check(r#"{"memory":{"swap":300}}"#, None);
         check(r#"{"memory":{"limit":300,"swap":100}}"#, None);
         check(r#"{"cpu":{"shares":1024}}"#, Some(&[("cpu.weight", "39")]));
         check(r#"{"cpu":{"shares":2}}"#, Some(&[("cpu.weight", "1")]));
         check(r#"{"cpu":{"shares":262144}}"#, Some(&[("cpu.weight", "10000")]));
-        check(r#"{"cpu":{"shares":18446744073709551615}}"#, Some(&[("cpu.weight", "10000")]));
+        check(
+            r#"{"cpu":{"shares":18446744073709551615}}"#,
+            Some(&[("cpu.weight", "10000")]),
+        );
         check(r#"{"cpu":{"quota":50000}}"#, Some(&[("cpu.max", "50000 100000")]));
-        check(r#"{"cpu":{"quota":-1,"period":1000}}"#, Some(&[("cpu.max", "max 1000")]));
+        check(
+            r#"{"cpu":{"quota":-1,"period":1000}}"#,
+            Some(&[("cpu.max", "max 1000")]),
+        );
         check(r#"{"cpu":{"cpus":"0-1"}}"#, Some(&[("cpuset.cpus", "0-1")]));
         check(r#"{"pids":{"limit":64}}"#, Some(&[("pids.max", "64")]));
         check(r#"{"pids":{"limit":-1}}"#, Some(&[("pids.max", "max")]));
@@ -212,8 +267,14 @@ mod tests {
             r#"{"blockIO":{"weight":500,"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":9}]}}"#,
             Some(&[("io.weight", "default 4950"), ("io.max", "8:0 rbps=9")]),
         );
-        check(r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4}]}"#, Some(&[("hugetlb.2MB.max", "4")]));
-        check(r#"{"unified":{"memory.high":"7"}}"#, Some(&[("memory.high", "7")]));
+        check(
+            r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4}]}"#,
+            Some(&[("hugetlb.2MB.max", "4")]),
+        );
+        check(
+            r#"{"unified":{"memory.high":"7"}}"#,
+            Some(&[("memory.high", "7")]),
+        );
         check(r#"{"unified":{"../x":"7"}}"#, None);
     }
 }

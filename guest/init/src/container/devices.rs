@@ -31,7 +31,9 @@ const RULES: [(&str, Option<i64>, Option<i64>, &str); 10] = [
 
 /// The nodes to make: the usual ones, then those of the configuration.
 pub fn nodes(own: &[Device]) -> Vec<Device> {
-    let usual = NODES.iter().filter(|(path, _, _)| !own.iter().any(|device| device.path == *path));
+    let usual = NODES
+        .iter()
+        .filter(|(path, _, _)| !own.iter().any(|device| device.path == *path));
     let usual = usual.map(|(path, major, minor)| Device {
         path: (*path).to_owned(),
         kind: "c".to_owned(),
@@ -70,7 +72,13 @@ struct Rule {
 /// [`Error::Invalid`] for a rule with an unknown type, access or number.
 pub fn program(own: &[DeviceRule]) -> Result<Option<Vec<Instruction>>> {
     let mut rules = own.iter().map(rule).collect::<Result<Vec<_>>>()?;
-    let everything = rules.last().is_some_and(|last| *last == Rule { allow: true, ..ANYTHING });
+    let everything = rules.last().is_some_and(|last| {
+        *last
+            == Rule {
+                allow: true,
+                ..ANYTHING
+            }
+    });
     if everything {
         return Ok(None);
     }
@@ -87,7 +95,13 @@ pub fn program(own: &[DeviceRule]) -> Result<Option<Vec<Instruction>>> {
     Ok(Some(assemble(&rules)))
 }
 
-const ANYTHING: Rule = Rule { allow: false, kind: None, major: None, minor: None, access: MKNOD | READ | WRITE };
+const ANYTHING: Rule = Rule {
+    allow: false,
+    kind: None,
+    major: None,
+    minor: None,
+    access: MKNOD | READ | WRITE,
+};
 
 fn rule(source: &DeviceRule) -> Result<Rule> {
     let wrong = |what: &str, value: &str| Error::Invalid(format!("device rule: unknown {what} {value}"));
@@ -99,7 +113,9 @@ fn rule(source: &DeviceRule) -> Result<Rule> {
     };
     let number = |value: Option<i64>| match value {
         None | Some(-1) => Ok(None),
-        Some(value) => i32::try_from(value).map(Some).map_err(|_| wrong("number", &value.to_string())),
+        Some(value) => i32::try_from(value)
+            .map(Some)
+            .map_err(|_| wrong("number", &value.to_string())),
     };
     let mut access = 0;
     for letter in source.access.chars() {
@@ -111,10 +127,19 @@ fn rule(source: &DeviceRule) -> Result<Rule> {
         };
     }
     // `a` is all of everything, whatever else the rule says.
-    if kind.is_none() && source.major.is_none_or(|major| major < 0) && source.minor.is_none_or(|minor| minor < 0) {
+    if kind.is_none()
+        && source.major.is_none_or(|major| major < 0)
+        && source.minor.is_none_or(|minor| minor < 0)
+    {
         access = ANYTHING.access;
     }
-    Ok(Rule { allow: source.allow, kind, major: number(source.major)?, minor: number(source.minor)?, access })
+    Ok(Rule {
+        allow: source.allow,
+        kind,
+        major: number(source.major)?,
+        minor: number(source.minor)?,
+        access,
+    })
 }
 
 // Operations of `linux/bpf.h` that the program is made of.
@@ -145,12 +170,24 @@ fn assemble(rules: &[Rule]) -> Vec<Instruction> {
         load(MINOR, 8),
     ];
     for rule in rules.iter().rev() {
-        let body = if rule.allow { allow(rule.access) } else { deny(rule.access) };
+        let body = if rule.allow {
+            allow(rule.access)
+        } else {
+            deny(rule.access)
+        };
         let tests = [(KIND, rule.kind), (MAJOR, rule.major), (MINOR, rule.minor)];
-        let tests: Vec<_> = tests.into_iter().filter_map(|(register, value)| value.map(|value| (register, value))).collect();
+        let tests: Vec<_> = tests
+            .into_iter()
+            .filter_map(|(register, value)| value.map(|value| (register, value)))
+            .collect();
         for (place, (register, value)) in tests.iter().enumerate() {
             let skip = tests.len() - place - 1 + body.len();
-            code.push(op(JUMP_IF_NOT, *register, i16::try_from(skip).unwrap_or_default(), *value));
+            code.push(op(
+                JUMP_IF_NOT,
+                *register,
+                i16::try_from(skip).unwrap_or_default(),
+                *value,
+            ));
         }
         code.extend(body);
     }
@@ -167,8 +204,11 @@ fn allow(access: i32) -> Vec<Instruction> {
 
 /// Denies when any of the accesses is still left.
 fn deny(access: i32) -> Vec<Instruction> {
-    let mut code =
-        vec![op(MOVE_REGISTER, TRY | LEFT << 4, 0, 0), op(AND, TRY, 0, access), op(JUMP_IF, TRY, 2, 0)];
+    let mut code = vec![
+        op(MOVE_REGISTER, TRY | LEFT << 4, 0, 0),
+        op(AND, TRY, 0, access),
+        op(JUMP_IF, TRY, 2, 0),
+    ];
     code.extend(answer(0));
     code
 }
@@ -182,7 +222,12 @@ fn load(register: u8, offset: i16) -> Instruction {
 }
 
 fn op(code: u8, registers: u8, offset: i16, constant: i32) -> Instruction {
-    Instruction { code, registers, offset, constant }
+    Instruction {
+        code,
+        registers,
+        offset,
+        constant,
+    }
 }
 
 #[cfg(test)]
@@ -194,11 +239,22 @@ mod tests {
         let mut registers = [0_u32; 11];
         let mut at = 0;
         loop {
-            let Instruction { code, registers: named, offset, constant } = code[at];
+            let Instruction {
+                code,
+                registers: named,
+                offset,
+                constant,
+            } = code[at];
             let (to, from) = (usize::from(named & 15), usize::from(named >> 4));
             let constant = constant.cast_unsigned();
             at += 1;
-            let mut jump = |wanted: bool| at += if wanted { usize::try_from(offset).unwrap() } else { 0 };
+            let mut jump = |wanted: bool| {
+                at += if wanted {
+                    usize::try_from(offset).unwrap()
+                } else {
+                    0
+                }
+            };
             match code {
                 LOAD_WORD => registers[to] = context[usize::try_from(offset / 4).unwrap()],
                 AND => registers[to] &= constant,
@@ -225,9 +281,12 @@ mod tests {
         }
     }
 
+    /// Rules, the kind and numbers of a device, accesses, and the answer.
+    type Case<'a> = (&'a [&'a str], i32, u32, u32, i32, u32);
+
     #[test]
     fn the_last_rule_that_speaks_of_an_access_counts() {
-        let cases: &[(&[&str], i32, u32, u32, i32, u32)] = &[
+        let cases: &[Case<'_>] = &[
             (&[], CHAR, 1, 3, READ | WRITE, 1),
             (&[], CHAR, 4, 64, READ, 0),
             (&[], BLOCK, 8, 0, MKNOD, 1),
@@ -246,7 +305,11 @@ mod tests {
             let own: Vec<_> = rules.iter().map(|text| text_rule(text)).collect();
             let code = program(&own).unwrap().unwrap();
             let context = [(kind | access << 16).cast_unsigned(), *major, *minor];
-            assert_eq!(run(&code, context), *expect, "{rules:?} {kind} {major}:{minor} {access}");
+            assert_eq!(
+                run(&code, context),
+                *expect,
+                "{rules:?} {kind} {major}:{minor} {access}"
+            );
         }
     }
 

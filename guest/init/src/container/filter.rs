@@ -61,7 +61,9 @@ fn assemble(rules: Rules, otherwise: SeccompAction, matching: SeccompAction) -> 
     let wrong = |error: &dyn std::fmt::Display| Error::Invalid(format!("seccomp: {error}"));
     let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| wrong(&error))?;
     let filter = SeccompFilter::new(rules, otherwise, matching, machine).map_err(|error| wrong(&error))?;
-    filter.try_into().map_err(|error: seccompiler::BackendError| wrong(&error))
+    filter
+        .try_into()
+        .map_err(|error: seccompiler::BackendError| wrong(&error))
 }
 
 /// Adds an entry. No condition stands for every call, and conditions that were there before change nothing then.
@@ -72,7 +74,8 @@ fn add(rules: &mut Rules, entry: &Syscall) -> Result<()> {
             rules.insert(number, Vec::new());
             continue;
         }
-        let rule = SeccompRule::new(conditions.clone()).map_err(|error| Error::Invalid(format!("seccomp: {error}")))?;
+        let rule = SeccompRule::new(conditions.clone())
+            .map_err(|error| Error::Invalid(format!("seccomp: {error}")))?;
         match rules.get_mut(&number) {
             Some(all) if all.is_empty() => {}
             Some(some) => some.push(rule),
@@ -109,7 +112,11 @@ fn action(name: &str, errno: Option<u32>) -> Result<SeccompAction> {
         "SCMP_ACT_TRAP" => SeccompAction::Trap,
         "SCMP_ACT_TRACE" => SeccompAction::Trace(errno.unwrap_or(EPERM)),
         "SCMP_ACT_LOG" => SeccompAction::Log,
-        "SCMP_ACT_NOTIFY" => return Err(Error::NotSupported("the seccomp action SCMP_ACT_NOTIFY".to_owned())),
+        "SCMP_ACT_NOTIFY" => {
+            return Err(Error::NotSupported(
+                "the seccomp action SCMP_ACT_NOTIFY".to_owned(),
+            ));
+        }
         other => return Err(Error::Invalid(format!("seccomp: unknown action {other:?}"))),
     })
 }
@@ -140,10 +147,29 @@ mod tests {
         let cases: &[(&str, &[Syscall], Option<usize>)] = &[
             ("ALLOW", &[], Some(0)),
             ("ERRNO", &[], Some(1)),
-            ("ERRNO", &[entry(&["read", "write", "no_such_call"], "ALLOW", &[])], Some(1)),
-            ("ALLOW", &[entry(&["mount"], "ERRNO", &[]), entry(&["bpf"], "KILL_PROCESS", &[])], Some(2)),
-            ("ERRNO", &[entry(&["read"], "ALLOW", &[]), entry(&["bpf"], "LOG", &[])], Some(2)),
-            ("ERRNO", &[entry(&["clone"], "ALLOW", &[(0, 0x7e02_0000, "LT")])], Some(1)),
+            (
+                "ERRNO",
+                &[entry(&["read", "write", "no_such_call"], "ALLOW", &[])],
+                Some(1),
+            ),
+            (
+                "ALLOW",
+                &[
+                    entry(&["mount"], "ERRNO", &[]),
+                    entry(&["bpf"], "KILL_PROCESS", &[]),
+                ],
+                Some(2),
+            ),
+            (
+                "ERRNO",
+                &[entry(&["read"], "ALLOW", &[]), entry(&["bpf"], "LOG", &[])],
+                Some(2),
+            ),
+            (
+                "ERRNO",
+                &[entry(&["clone"], "ALLOW", &[(0, 0x7e02_0000, "LT")])],
+                Some(1),
+            ),
             ("ALLOW", &[entry(&["mount"], "ALLOW", &[])], Some(0)),
             ("NOTIFY", &[], None),
             ("WHATEVER", &[], None),
@@ -156,7 +182,11 @@ mod tests {
                 syscalls: syscalls.to_vec(),
                 ..Seccomp::default()
             };
-            assert_eq!(compile(&seccomp).ok().map(|programs| programs.len()), *expect, "{default} {syscalls:?}");
+            assert_eq!(
+                compile(&seccomp).ok().map(|programs| programs.len()),
+                *expect,
+                "{default} {syscalls:?}"
+            );
         }
     }
 }

@@ -52,7 +52,8 @@ impl Inside {
         match kind {
             Kind::Folder => mkdirat(&parent, name, Mode::from_raw_mode(0o755))?,
             Kind::File => {
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let flags =
+                    OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 drop(openat(&parent, name, flags, Mode::from_raw_mode(0o644))?);
             }
         }
@@ -85,7 +86,11 @@ fn relative(path: &Path) -> PathBuf {
             _ => {}
         }
     }
-    if plain.as_os_str().is_empty() { PathBuf::from(".") } else { plain }
+    if plain.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        plain
+    }
 }
 
 #[cfg(test)]

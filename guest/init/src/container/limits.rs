@@ -39,7 +39,13 @@ fn one(limit: &oci::Rlimit) -> Result<(Resource, Rlimit)> {
         .find(|(name, _)| name.eq_ignore_ascii_case(short))
         .ok_or_else(|| Error::Invalid(format!("unknown rlimit {}", limit.kind)))?;
     let value = |number: u64| Some(number).filter(|number| *number != u64::MAX);
-    Ok((*resource, Rlimit { current: value(limit.soft), maximum: value(limit.hard) }))
+    Ok((
+        *resource,
+        Rlimit {
+            current: value(limit.soft),
+            maximum: value(limit.hard),
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -54,7 +60,11 @@ mod tests {
             ("RLIMIT_RTTIME", Some(Resource::Rttime)),
             ("RLIMIT_MOON", None),
         ] {
-            let limit = oci::Rlimit { kind: kind.to_owned(), hard: u64::MAX, soft: 5 };
+            let limit = oci::Rlimit {
+                kind: kind.to_owned(),
+                hard: u64::MAX,
+                soft: 5,
+            };
             let got = one(&limit).ok();
             assert_eq!(got.as_ref().map(|(resource, _)| *resource), expect, "{kind}");
             if let Some((_, limit)) = got {

@@ -87,7 +87,13 @@ impl Prepared {
             root: rootfs::root_of(&spec, bundle),
             namespaces: namespaces::read(&spec.linux)?,
             capabilities: capabilities::sets(spec.process.capabilities.as_ref())?,
-            filters: spec.linux.seccomp.as_ref().map(filter::compile).transpose()?.unwrap_or_default(),
+            filters: spec
+                .linux
+                .seccomp
+                .as_ref()
+                .map(filter::compile)
+                .transpose()?
+                .unwrap_or_default(),
             limits: limits::read(&spec.process.rlimits)?,
             spec,
         })
@@ -96,7 +102,11 @@ impl Prepared {
     /// User and group that the standard streams belong to, so that the program may open them again.
     pub fn owner(&self) -> (u32, u32) {
         let inside = (self.spec.process.user.uid, self.spec.process.user.gid);
-        if self.namespaces.has_new(new::USER) { (0, 0) } else { inside }
+        if self.namespaces.has_new(new::USER) {
+            (0, 0)
+        } else {
+            inside
+        }
     }
 
     /// Makes the control group and the process, which begins to set itself up.
@@ -120,7 +130,11 @@ impl Prepared {
             Clone::Parent(pid) => pid,
         };
         drop(entered);
-        let child = Child { pid, cgroup, sync: ours };
+        let child = Child {
+            pid,
+            cgroup,
+            sync: ours,
+        };
         if self.namespaces.has_new(new::USER) {
             child.map_ids(&linux.uid_mappings, &linux.gid_mappings)?;
         }
@@ -170,5 +184,7 @@ impl AsFd for Child {
 
 /// `/dev/null` to read from.
 pub fn no_input() -> Result<OwnedFd> {
-    File::open("/dev/null").map(OwnedFd::from).step(|| "open /dev/null".to_owned())
+    File::open("/dev/null")
+        .map(OwnedFd::from)
+        .step(|| "open /dev/null".to_owned())
 }

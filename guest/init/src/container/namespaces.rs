@@ -43,22 +43,31 @@ pub fn read(linux: &Linux) -> Result<Namespaces> {
         };
         match (name, entry.path.as_str()) {
             (_, "") => namespaces.new |= flag,
-            ("mnt" | "user", _) => return Err(Error::NotSupported(format!("joining a {} namespace", entry.kind))),
+            ("mnt" | "user", _) => {
+                return Err(Error::NotSupported(format!("joining a {} namespace", entry.kind)));
+            }
             (_, path) => namespaces.joined.push((name, PathBuf::from(path))),
         }
     }
     if !namespaces.has_new(new::MOUNT) {
-        return Err(Error::NotSupported("a container without a mount namespace of its own".to_owned()));
+        return Err(Error::NotSupported(
+            "a container without a mount namespace of its own".to_owned(),
+        ));
     }
     if namespaces.has_new(new::USER) && (linux.uid_mappings.is_empty() || linux.gid_mappings.is_empty()) {
-        return Err(Error::Invalid("a user namespace needs uidMappings and gidMappings".to_owned()));
+        return Err(Error::Invalid(
+            "a user namespace needs uidMappings and gidMappings".to_owned(),
+        ));
     }
     Ok(namespaces)
 }
 
 /// The text of `/proc/PID/uid_map` or `gid_map`.
 pub fn id_map(mappings: &[IdMapping]) -> String {
-    mappings.iter().map(|range| format!("{} {} {}\n", range.container_id, range.host_id, range.size)).collect()
+    mappings
+        .iter()
+        .map(|range| format!("{} {} {}\n", range.container_id, range.host_id, range.size))
+        .collect()
 }
 
 #[cfg(test)]
@@ -81,9 +90,15 @@ mod tests {
         for (words, expect) in cases {
             let namespaces = words.split(' ').map(|word| {
                 let (kind, path) = word.split_once('=').unwrap_or((word, ""));
-                Namespace { kind: kind.to_owned(), path: path.to_owned() }
+                Namespace {
+                    kind: kind.to_owned(),
+                    path: path.to_owned(),
+                }
             });
-            let linux = Linux { namespaces: namespaces.collect(), ..Linux::default() };
+            let linux = Linux {
+                namespaces: namespaces.collect(),
+                ..Linux::default()
+            };
             let got = read(&linux).ok().map(|found| (found.new, found.joined.len()));
             assert_eq!(got, *expect, "{words}");
         }

@@ -1,8 +1,8 @@
 //! Mount options in the spelling of mount(8), as flags of mount(2) and text for the file system. Pure.
 
 use ironkit_sys::mount::flags::{
-    BIND, DIRSYNC, I_VERSION, LAZYTIME, MANDLOCK, NOATIME, NODEV, NODIRATIME, NOEXEC, NOSUID, NOSYMFOLLOW, PRIVATE,
-    RDONLY, REC, RELATIME, REMOUNT, SHARED, SILENT, SLAVE, STRICTATIME, SYNCHRONOUS, UNBINDABLE,
+    BIND, DIRSYNC, I_VERSION, LAZYTIME, MANDLOCK, NOATIME, NODEV, NODIRATIME, NOEXEC, NOSUID, NOSYMFOLLOW,
+    PRIVATE, RDONLY, REC, RELATIME, REMOUNT, SHARED, SILENT, SLAVE, STRICTATIME, SYNCHRONOUS, UNBINDABLE,
 };
 
 use crate::error::{Error, Result};
@@ -73,8 +73,25 @@ enum Change {
 /// Words that would have to change every mount below too, or map ids: to pass them over would be to protect less
 /// than was asked for.
 const LATER: &[&str] = &[
-    "rro", "rrw", "rnosuid", "rsuid", "rnodev", "rdev", "rnoexec", "rexec", "rnoatime", "ratime", "rnodiratime",
-    "rdiratime", "rrelatime", "rnorelatime", "rstrictatime", "rnostrictatime", "rnosymfollow", "rsymfollow", "idmap",
+    "rro",
+    "rrw",
+    "rnosuid",
+    "rsuid",
+    "rnodev",
+    "rdev",
+    "rnoexec",
+    "rexec",
+    "rnoatime",
+    "ratime",
+    "rnodiratime",
+    "rdiratime",
+    "rrelatime",
+    "rnorelatime",
+    "rstrictatime",
+    "rnostrictatime",
+    "rnosymfollow",
+    "rsymfollow",
+    "idmap",
     "ridmap",
 ];
 
@@ -129,20 +146,43 @@ mod tests {
     fn words_become_flags() {
         let cases: &[(&str, u32, &[u32], &str)] = &[
             ("", 0, &[], ""),
-            ("ro,nosuid,noexec,nodev", RDONLY | NOSUID | NOEXEC | NODEV, &[], ""),
+            (
+                "ro,nosuid,noexec,nodev",
+                RDONLY | NOSUID | NOEXEC | NODEV,
+                &[],
+                "",
+            ),
             ("ro,rw", 0, &[], ""),
             ("rw,rbind,rshared", BIND | REC, &[SHARED | REC], ""),
             ("remount,private", REMOUNT, &[PRIVATE], ""),
-            ("nosuid,strictatime,mode=755,size=65536k", NOSUID | STRICTATIME, &[], "mode=755,size=65536k"),
-            ("lowerdir=/a,upperdir=/b,workdir=/c", 0, &[], "lowerdir=/a,upperdir=/b,workdir=/c"),
+            (
+                "nosuid,strictatime,mode=755,size=65536k",
+                NOSUID | STRICTATIME,
+                &[],
+                "mode=755,size=65536k",
+            ),
+            (
+                "lowerdir=/a,upperdir=/b,workdir=/c",
+                0,
+                &[],
+                "lowerdir=/a,upperdir=/b,workdir=/c",
+            ),
             ("noexec,exec,defaults", 0, &[], ""),
             ("bind,runbindable,slave", BIND, &[UNBINDABLE | REC, SLAVE], ""),
         ];
         for (words, flags, propagation, data) in cases {
-            let words: Vec<String> = words.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+            let words: Vec<String> = words
+                .split(',')
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect();
             let options = parse(&words).unwrap();
             assert_eq!(
-                (options.flags, options.propagation.as_slice(), options.data.as_str()),
+                (
+                    options.flags,
+                    options.propagation.as_slice(),
+                    options.data.as_str()
+                ),
                 (*flags, *propagation, *data),
                 "{words:?}"
             );

@@ -14,7 +14,7 @@ use std::process::Command;
 
 use ironkit_contract::oci::{Spec, User};
 use ironkit_sys::process::{exit_now, namespaces, unshare_cgroup};
-use ironkit_sys::seccomp;
+use ironkit_sys::{seccomp, signal};
 use rustix::fs::{Access, Gid, Mode, OFlags, Uid, openat};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -22,8 +22,8 @@ use rustix::process::{chdir, setrlimit, setsid, umask};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, clear_ambient_capability_set, configure_capability_in_ambient_set,
-    remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_groups,
-    set_thread_res_gid, set_thread_res_uid,
+    remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
 use super::capabilities::{NAMES, Sets};
@@ -65,6 +65,7 @@ fn become_program(prepared: &Prepared, stdio: &Stdio, sync: &OwnedFd) -> Result<
     if prepared.namespaces.has_new(namespaces::CGROUP) {
         unshare_cgroup().step(|| "make a cgroup namespace".to_owned())?;
     }
+    signal::unblock_all().step(|| "unblock signals".to_owned())?;
     setsid().step(|| "setsid".to_owned())?;
     connect(stdio).step(|| "connect the standard streams".to_owned())?;
     // Writing to `/proc/sys` goes by the namespaces of the writer, and the container need not have a `/proc`.
@@ -90,7 +91,11 @@ fn become_program(prepared: &Prepared, stdio: &Stdio, sync: &OwnedFd) -> Result<
 fn expect(sync: &OwnedFd, word: u8) -> Result<()> {
     let mut buffer = [0_u8; 1];
     let (length, _) = recv(sync, &mut buffer[..], RecvFlags::empty()).step(|| "wait for PID 1".to_owned())?;
-    if length == 1 && buffer[0] == word { Ok(()) } else { Err(Error::Invalid("stopped by PID 1".to_owned())) }
+    if length == 1 && buffer[0] == word {
+        Ok(())
+    } else {
+        Err(Error::Invalid("stopped by PID 1".to_owned()))
+    }
 }
 
 fn connect(stdio: &Stdio) -> std::result::Result<(), Errno> {
@@ -101,11 +106,20 @@ fn connect(stdio: &Stdio) -> std::result::Result<(), Errno> {
 
 fn set_sysctl(kernel: &File, key: &str, value: &str) -> io::Result<()> {
     // Dots separate; where a name has dots of its own, as those of interfaces may, slashes do.
-    let path = if key.contains('/') { key.to_owned() } else { key.replace('.', "/") };
+    let path = if key.contains('/') {
+        key.to_owned()
+    } else {
+        key.replace('.', "/")
+    };
     if path.split('/').any(|part| part == ".." || part.is_empty()) {
         return Err(Errno::INVAL.into());
     }
-    let file = openat(kernel, path.as_str(), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = openat(
+        kernel,
+        path.as_str(),
+        OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     rustix::io::write(file, value.as_bytes())?;
     Ok(())
 }
@@ -137,7 +151,10 @@ fn restrict(prepared: &Prepared) -> Result<()> {
 }
 
 fn filter(prepared: &Prepared) -> Result<()> {
-    prepared.filters.iter().try_for_each(|program| seccomp::install(program).step(|| "seccomp".to_owned()))
+    prepared
+        .filters
+        .iter()
+        .try_for_each(|program| seccomp::install(program).step(|| "seccomp".to_owned()))
 }
 
 fn give_up_capabilities(bounding: CapabilitySet) -> Result<()> {
@@ -156,9 +173,21 @@ fn give_up_capabilities(bounding: CapabilitySet) -> Result<()> {
 }
 
 fn set_sets(sets: Sets) -> Result<()> {
-    let Sets { effective, permitted, inheritable, .. } = sets;
-    set_capabilities(None, CapabilitySets { effective, permitted, inheritable })
-        .step(|| "set capabilities".to_owned())?;
+    let Sets {
+        effective,
+        permitted,
+        inheritable,
+        ..
+    } = sets;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective,
+            permitted,
+            inheritable,
+        },
+    )
+    .step(|| "set capabilities".to_owned())?;
     clear_ambient_capability_set().step(|| "clear ambient capabilities".to_owned())?;
     for one in sets.ambient.iter() {
         configure_capability_in_ambient_set(one, true).step(|| format!("ambient {one:?}"))?;
@@ -167,7 +196,11 @@ fn set_sets(sets: Sets) -> Result<()> {
 }
 
 fn set_user(user: &User) -> Result<()> {
-    let groups: Vec<Gid> = user.additional_gids.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    let groups: Vec<Gid> = user
+        .additional_gids
+        .iter()
+        .map(|gid| Gid::from_raw(*gid))
+        .collect();
     set_thread_groups(&groups).step(|| "set groups".to_owned())?;
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     set_thread_res_gid(gid, gid, gid).step(|| format!("set group {}", user.gid))?;
@@ -176,12 +209,22 @@ fn set_user(user: &User) -> Result<()> {
 
 fn execute(spec: &Spec) -> Result<std::convert::Infallible> {
     let process = &spec.process;
-    let (name, arguments) =
-        process.args.split_first().ok_or_else(|| Error::Invalid("process.args is empty".to_owned()))?;
-    let search = process.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(PATH);
+    let (name, arguments) = process
+        .args
+        .split_first()
+        .ok_or_else(|| Error::Invalid("process.args is empty".to_owned()))?;
+    let search = process
+        .env
+        .iter()
+        .rev()
+        .find_map(|entry| entry.strip_prefix("PATH="))
+        .unwrap_or(PATH);
     let program = find_program(name, search)?;
     let mut command = Command::new(&program);
-    command.arg0(OsStr::from_bytes(name.as_bytes())).args(arguments).env_clear();
+    command
+        .arg0(OsStr::from_bytes(name.as_bytes()))
+        .args(arguments)
+        .env_clear();
     for (key, value) in process.env.iter().filter_map(|entry| entry.split_once('=')) {
         command.env(key, value);
     }
@@ -197,9 +240,14 @@ fn find_program(name: &str, search: &str) -> Result<PathBuf> {
     if name.contains('/') {
         return Ok(PathBuf::from(name));
     }
-    let candidates = search.split(':').map(|folder| Path::new(if folder.is_empty() { "." } else { folder }).join(name));
+    let candidates = search
+        .split(':')
+        .map(|folder| Path::new(if folder.is_empty() { "." } else { folder }).join(name));
     let runs = |path: &PathBuf| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
-    candidates.into_iter().find(runs).ok_or_else(|| Error::Invalid(format!("execute {name}: not found in {search}")))
+    candidates
+        .into_iter()
+        .find(runs)
+        .ok_or_else(|| Error::Invalid(format!("execute {name}: not found in {search}")))
 }
 
 /// Home of a user, by the text of `/etc/passwd`.
@@ -208,19 +256,27 @@ fn home_of(users: &str, uid: u32) -> String {
     let mut entries = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let entry = entries.find(|fields| fields.get(2) == Some(&uid.as_str()));
     let home = entry.and_then(|fields| fields.get(5).map(|home| (*home).to_owned()));
-    home.filter(|home| !home.is_empty()).unwrap_or_else(|| "/".to_owned())
+    home.filter(|home| !home.is_empty())
+        .unwrap_or_else(|| "/".to_owned())
 }
 
 /// Both ends of what PID 1 and the process talk over.
 pub fn socket_pair() -> Result<(OwnedFd, OwnedFd)> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .step(|| "make a socket".to_owned())
+    socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .step(|| "make a socket".to_owned())
 }
 
 /// Says a word to the process.
 pub fn say(sync: &impl AsFd, word: u8) -> Result<()> {
-    send(sync, &[word], SendFlags::NOSIGNAL).map(|_| ()).step(|| "speak to the container's process".to_owned())
+    send(sync, &[word], SendFlags::NOSIGNAL)
+        .map(|_| ())
+        .step(|| "speak to the container's process".to_owned())
 }
 
 #[cfg(test)]

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use ironkit_contract::oci::{Device, Mount, Spec};
 use ironkit_sys::mount::flags::{BIND, NODEV, NOEXEC, NOSUID, PRIVATE, RDONLY, REC, REMOUNT, SLAVE};
 use ironkit_sys::mount::mount;
-use rustix::fs::{FileType, Gid, Mode, Uid, chownat, makedev, mknodat, statvfs, unlinkat};
 use rustix::fs::{AtFlags, StatVfsMountFlags, symlinkat};
+use rustix::fs::{FileType, Gid, Mode, Uid, chownat, makedev, mknodat, statvfs, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{chdir, fchdir, pivot_root};
 
+use super::devices;
 use super::inside::{Inside, Kind, path_of};
 use super::options::{self, Options};
-use super::devices;
 use crate::error::{Error, Result, Step};
 
 /// Links in `/dev` of every container.
@@ -32,7 +32,11 @@ pub fn enter(spec: &Spec, bundle: &Path, root: &Path) -> Result<()> {
     for entry in &spec.mounts {
         place(entry, &inside, bundle).map_err(|error| named(&entry.destination, &error))?;
     }
-    if !spec.mounts.iter().any(|entry| entry.destination == "/dev" && is_bind(entry)) {
+    if !spec
+        .mounts
+        .iter()
+        .any(|entry| entry.destination == "/dev" && is_bind(entry))
+    {
         make_devices(&inside, &spec.linux.devices)?;
     }
     make_folder_of_cwd(&inside, &spec.process.cwd);
@@ -76,7 +80,9 @@ fn place(entry: &Mount, inside: &Inside, bundle: &Path) -> Result<()> {
         return bind(entry, &options, inside, bundle);
     }
     let destination = Path::new(&entry.destination);
-    let target = inside.find_or_make(destination, Kind::Folder).step(|| "make the mount point".to_owned())?;
+    let target = inside
+        .find_or_make(destination, Kind::Folder)
+        .step(|| "make the mount point".to_owned())?;
     let (kind, data) = match entry.kind.as_str() {
         // The specification's `cgroup` is version 2's on a machine with that; its options are version 1's.
         "cgroup" => ("cgroup2", ""),
@@ -84,11 +90,30 @@ fn place(entry: &Mount, inside: &Inside, bundle: &Path) -> Result<()> {
     };
     // `/dev` is made read-only after its nodes were made.
     let later = if entry.destination == "/dev" { RDONLY } else { 0 };
-    mount(&entry.source, &path_of(&target), kind, options.flags & !later, data).step(|| kind.to_owned())?;
     if options.copy_up {
         return Err(Error::NotSupported("the mount option tmpcopyup".to_owned()));
     }
+    let flags = options.flags & !later;
+    match mount(&entry.source, &path_of(&target), kind, flags, data) {
+        Err(Errno::PERM) => show_machines(kind, flags, destination, inside)?,
+        other => other.step(|| kind.to_owned())?,
+    }
     propagate(&options, destination, inside)
+}
+
+/// A user namespace may not mount what shows the machine's devices or control groups anew; the machine's mount of it can be
+/// bound then, with the flags that were asked for.
+fn show_machines(kind: &str, flags: u32, destination: &Path, inside: &Inside) -> Result<()> {
+    let step = || format!("{kind} (and bind the machine's)");
+    let source = match kind {
+        "sysfs" => "/sys",
+        "cgroup2" => "/sys/fs/cgroup",
+        _ => return Err(Errno::PERM).step(|| kind.to_owned()),
+    };
+    let target = inside.find(destination).step(step)?;
+    mount(source, &path_of(&target), "", BIND | REC, "").step(step)?;
+    let mounted = inside.find(destination).step(step)?;
+    change(&path_of(&mounted), flags | BIND | REMOUNT).step(step)
 }
 
 fn bind(entry: &Mount, options: &Options, inside: &Inside, bundle: &Path) -> Result<()> {
@@ -96,9 +121,18 @@ fn bind(entry: &Mount, options: &Options, inside: &Inside, bundle: &Path) -> Res
     let data = fs::metadata(&source).step(|| format!("look at {}", source.display()))?;
     let kind = if data.is_dir() { Kind::Folder } else { Kind::File };
     let destination = Path::new(&entry.destination);
-    let target = inside.find_or_make(destination, kind).step(|| "make the mount point".to_owned())?;
+    let target = inside
+        .find_or_make(destination, kind)
+        .step(|| "make the mount point".to_owned())?;
     let step = || format!("bind {}", source.display());
-    mount(&source.to_string_lossy(), &path_of(&target), "", options.flags & (BIND | REC), "").step(step)?;
+    mount(
+        &source.to_string_lossy(),
+        &path_of(&target),
+        "",
+        options.flags & (BIND | REC),
+        "",
+    )
+    .step(step)?;
     if options.flags & !(BIND | REC) != 0 {
         let mounted = path_of(&inside.find(destination).step(step)?);
         let flags = options.flags & !REC | BIND | REMOUNT;
@@ -118,7 +152,10 @@ fn change(target: &Path, flags: u32) -> std::result::Result<(), Errno> {
                 (StatVfsMountFlags::NODEV, NODEV),
                 (StatVfsMountFlags::NOEXEC, NOEXEC),
             ];
-            let kept = kept.iter().filter(|(flag, _)| has.contains(*flag)).fold(0, |all, (_, flag)| all | flag);
+            let kept = kept
+                .iter()
+                .filter(|(flag, _)| has.contains(*flag))
+                .fold(0, |all, (_, flag)| all | flag);
             mount("", target, "", flags | kept, "")
         }
         other => other,
@@ -143,13 +180,17 @@ fn make_devices(inside: &Inside, own: &[Device]) -> Result<()> {
         make_device(inside, &device).step(|| format!("make {}", device.path))?;
     }
     for (path, target) in LINKS {
-        let (folder, name) = inside.parent_of(Path::new(path)).step(|| format!("make {path}"))?;
+        let (folder, name) = inside
+            .parent_of(Path::new(path))
+            .step(|| format!("make {path}"))?;
         match symlinkat(target, &folder, &name) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error).step(|| format!("make {path}")),
         }
     }
-    let (folder, name) = inside.parent_of(Path::new("/dev/ptmx")).step(|| "make /dev/ptmx".to_owned())?;
+    let (folder, name) = inside
+        .parent_of(Path::new("/dev/ptmx"))
+        .step(|| "make /dev/ptmx".to_owned())?;
     let _ = unlinkat(&folder, &name, AtFlags::empty());
     symlinkat("pts/ptmx", &folder, &name).step(|| "make /dev/ptmx".to_owned())
 }
@@ -175,7 +216,10 @@ fn make_device(inside: &Inside, device: &Device) -> std::result::Result<(), Errn
         Err(error) => return Err(error),
     }
     rustix::fs::chmodat(&folder, &name, mode, AtFlags::empty())?;
-    let (user, group) = (Uid::from_raw(device.uid.unwrap_or(0)), Gid::from_raw(device.gid.unwrap_or(0)));
+    let (user, group) = (
+        Uid::from_raw(device.uid.unwrap_or(0)),
+        Gid::from_raw(device.gid.unwrap_or(0)),
+    );
     chownat(&folder, &name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)
 }
 
@@ -199,7 +243,11 @@ fn pivot(inside: &Inside) -> Result<()> {
 
 /// Takes away what the container must not see or change.
 fn protect(spec: &Spec) -> Result<()> {
-    for entry in spec.mounts.iter().filter(|entry| entry.destination == "/dev" && !is_bind(entry)) {
+    for entry in spec
+        .mounts
+        .iter()
+        .filter(|entry| entry.destination == "/dev" && !is_bind(entry))
+    {
         let flags = options::parse(&entry.options)?.flags;
         if flags & RDONLY != 0 {
             change(Path::new("/dev"), flags | BIND | REMOUNT).step(|| "make /dev read-only".to_owned())?;
@@ -237,10 +285,18 @@ pub fn make_folders(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(path).step(|| format!("make {}", path.display()))
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path)
+        .step(|| format!("make {}", path.display()))
 }
 
 /// The root of a container's configuration: below its bundle when relative.
 pub fn root_of(spec: &Spec, bundle: &Path) -> PathBuf {
-    bundle.join(if spec.root.path.is_empty() { "rootfs" } else { &spec.root.path })
+    bundle.join(if spec.root.path.is_empty() {
+        "rootfs"
+    } else {
+        &spec.root.path
+    })
 }

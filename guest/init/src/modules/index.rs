@@ -43,7 +43,9 @@ impl Index {
         for line in texts.softdep.lines() {
             let mut words = line.split_ascii_whitespace();
             if let (Some("softdep"), Some(name)) = (words.next(), words.next()) {
-                index.soft.insert(name.replace('-', "_"), soft_dependencies(words));
+                index
+                    .soft
+                    .insert(name.replace('-', "_"), soft_dependencies(words));
             }
         }
         index.builtin = texts.builtin.lines().map(name_of).collect();
@@ -63,7 +65,11 @@ impl Index {
             return Some(files);
         }
         let mut known = false;
-        for (_, name) in self.aliases.iter().filter(|(pattern, _)| pattern::matches(pattern, wanted)) {
+        for (_, name) in self
+            .aliases
+            .iter()
+            .filter(|(pattern, _)| pattern::matches(pattern, wanted))
+        {
             known = true;
             self.collect(name, &mut files, &mut BTreeSet::new());
         }
@@ -72,7 +78,9 @@ impl Index {
 
     /// Adds a module's file after all that it needs. `path` ends circles of soft dependencies.
     fn collect<'a>(&'a self, name: &'a str, files: &mut Vec<&'a str>, path: &mut BTreeSet<&'a str>) {
-        let Some((file, needs)) = self.files.get(name) else { return };
+        let Some((file, needs)) = self.files.get(name) else {
+            return;
+        };
         if !path.insert(name) {
             return;
         }
@@ -133,8 +141,11 @@ mod tests {
     #[test]
     fn files_come_after_what_they_need() {
         let index = Index::parse(TEXTS);
-        let net =
-            ["kernel/net/core/failover.ko", "kernel/drivers/net/net_failover.ko.xz", "kernel/drivers/net/virtio_net.ko"];
+        let net = [
+            "kernel/net/core/failover.ko",
+            "kernel/drivers/net/net_failover.ko.xz",
+            "kernel/drivers/net/virtio_net.ko",
+        ];
         let cases: &[(&str, Option<&[&str]>)] = &[
             ("virtio_net", Some(&net)),
             ("virtio-net", Some(&net)),
@@ -142,7 +153,10 @@ mod tests {
             ("virtio:d00000002v00001AF4", None),
             ("virtio_pci", Some(&[])),
             ("fs-overlay", Some(&["kernel/fs/overlayfs/overlay.ko"])),
-            ("libcrc32c", Some(&["kernel/lib/crc32c-intel.ko", "kernel/lib/libcrc32c.ko"])),
+            (
+                "libcrc32c",
+                Some(&["kernel/lib/crc32c-intel.ko", "kernel/lib/libcrc32c.ko"]),
+            ),
             ("both", Some(&["kernel/a.ko", "kernel/b.ko"])),
             ("ghost", Some(&[])),
             ("nothing", None),

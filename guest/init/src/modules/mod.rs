@@ -37,8 +37,18 @@ impl Modules {
         let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
         let (dep, alias) = (read("modules.dep"), read("modules.alias"));
         let (softdep, builtin) = (read("modules.softdep"), read("modules.builtin"));
-        let index = Index::parse(Texts { dep: &dep, alias: &alias, softdep: &softdep, builtin: &builtin });
-        Modules { folder, index, tried: BTreeSet::new(), seen: BTreeSet::new() }
+        let index = Index::parse(Texts {
+            dep: &dep,
+            alias: &alias,
+            softdep: &softdep,
+            builtin: &builtin,
+        });
+        Modules {
+            folder,
+            index,
+            tried: BTreeSet::new(),
+            seen: BTreeSet::new(),
+        }
     }
 
     /// Loads a module and all that it needs, by its name or an alias. `false` when there is none of that name.
@@ -46,7 +56,9 @@ impl Modules {
     /// # Errors
     /// The first file that the kernel refused; the others are loaded nevertheless.
     pub fn load(&mut self, name: &str) -> Result<bool> {
-        let Some(files) = self.index.files_for(name) else { return Ok(false) };
+        let Some(files) = self.index.files_for(name) else {
+            return Ok(false);
+        };
         let mut outcome = Ok(true);
         for file in files {
             if self.tried.insert(file.to_owned()) {
@@ -60,7 +72,10 @@ impl Modules {
     pub fn coldplug(&mut self) -> Vec<String> {
         let mut refused = Vec::new();
         loop {
-            let new: Vec<_> = aliases().into_iter().filter(|alias| !self.seen.contains(alias)).collect();
+            let new: Vec<_> = aliases()
+                .into_iter()
+                .filter(|alias| !self.seen.contains(alias))
+                .collect();
             if new.is_empty() {
                 return refused;
             }
@@ -80,7 +95,11 @@ impl Modules {
         files.sort();
         let mut refused = Vec::new();
         for text in files.iter().flat_map(fs::read_to_string) {
-            for name in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';'])) {
+            for name in text
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty() && !line.starts_with(['#', ';']))
+            {
                 match self.load(name) {
                     Ok(true) => {}
                     Ok(false) => refused.push(format!("module {name}: there is none of that name")),
@@ -95,7 +114,10 @@ impl Modules {
 /// Has the kernel call this program when it needs a module: a protocol, a file system.
 pub fn serve_kernel() {
     if let Ok(program) = std::env::current_exe() {
-        let _ = fs::write("/proc/sys/kernel/modprobe", program.as_os_str().as_encoded_bytes());
+        let _ = fs::write(
+            "/proc/sys/kernel/modprobe",
+            program.as_os_str().as_encoded_bytes(),
+        );
     }
 }
 
@@ -114,7 +136,11 @@ pub fn modprobe(arguments: impl Iterator<Item = String>) -> i32 {
 fn insert(path: &Path) -> Result<()> {
     let step = || format!("module {}", path.display());
     let file = File::open(path).step(step)?;
-    let flags = if path.extension().is_some_and(|ending| ending == "ko") { 0 } else { COMPRESSED };
+    let flags = if path.extension().is_some_and(|ending| ending == "ko") {
+        0
+    } else {
+        COMPRESSED
+    };
     match finit_module(&file, c"", flags) {
         // Someone else was faster, or the hardware that it drives is not there.
         Ok(()) | Err(Errno::EXIST | Errno::NODEV) => Ok(()),
@@ -149,5 +175,7 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+    fs::read_dir(folder)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
 }

@@ -22,7 +22,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
             }
             Step::No => {}
         }
-        let Some((after_star, from)) = retry else { return false };
+        let Some((after_star, from)) = retry else {
+            return false;
+        };
         at = after_star;
         done = from + 1;
         retry = Some((after_star, done));
@@ -96,7 +98,11 @@ mod tests {
             ("*a*b*c*", "xxaxxcxxbxx", false),
             ("virtio:d00000001v*", "virtio:d00000001v00001AF4", true),
             ("virtio:d00000001v*", "virtio:d00000002v00001AF4", false),
-            ("pci:v00001AF4d*sv*sd*bc*sc*i*", "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00", true),
+            (
+                "pci:v00001AF4d*sv*sd*bc*sc*i*",
+                "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00",
+                true,
+            ),
             ("usb:v0547d21[3-5]1d*", "usb:v0547d2141d0", true),
             ("usb:v0547d21[3-5]1d*", "usb:v0547d2161d0", false),
             ("x[!a-c]y", "xdy", true),
@@ -106,7 +112,11 @@ mod tests {
             ("x[ab", "xa", false),
             ("net-pf-17", "net_pf_17", true),
             ("acpi*:PNP0501:*", "acpi:PNP0501:", true),
-            ("input:b*v*p*e*-e*1,*2,*k*2*r*", "input:b0019v0000p0001e0000-e0,1,kramlsfw", false),
+            (
+                "input:b*v*p*e*-e*1,*2,*k*2*r*",
+                "input:b0019v0000p0001e0000-e0,1,kramlsfw",
+                false,
+            ),
         ];
         for (pattern, text, expect) in cases {
             assert_eq!(matches(pattern, text), *expect, "{pattern} {text}");

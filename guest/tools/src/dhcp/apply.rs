@@ -18,9 +18,13 @@ pub fn set(index: u32, lease: &Lease) -> Result<()> {
     let refused = |what: &str, cause: Errno| Error::io(what, cause.into());
     let netlink = Netlink::open().map_err(|cause| refused("netlink", cause))?;
     if let Some(mtu) = lease.mtu {
-        netlink.set_mtu(index, mtu.into()).map_err(|cause| refused("set the mtu", cause))?;
+        netlink
+            .set_mtu(index, mtu.into())
+            .map_err(|cause| refused("set the mtu", cause))?;
     }
-    netlink.add_address(index, address(lease)).map_err(|cause| refused("set the address", cause))?;
+    netlink
+        .add_address(index, address(lease))
+        .map_err(|cause| refused("set the address", cause))?;
     for route in routes(lease) {
         let set = netlink.add_route(index, route);
         set.map_err(|cause| refused(&format!("route to {}/{}", route.destination, route.prefix), cause))?;
@@ -56,7 +60,11 @@ fn is_unset(name: &str) -> bool {
 
 fn address(lease: &Lease) -> Address {
     let lifetime = Some(lease.seconds).filter(|seconds| *seconds != u32::MAX);
-    Address { address: lease.address, prefix: lease.prefix, lifetime }
+    Address {
+        address: lease.address,
+        prefix: lease.prefix,
+        lifetime,
+    }
 }
 
 /// The routes, those on the link first: a router must be reachable before something leads over it. One that the
@@ -68,12 +76,25 @@ fn routes(lease: &Lease) -> Vec<Route> {
     for (destination, prefix, gateway) in &lease.routes {
         let near = (u32::from(*gateway) ^ u32::from(lease.address)) & mask == 0;
         if gateway.is_unspecified() {
-            routes.push(Route { destination: *destination, prefix: *prefix, gateway: None, source });
+            routes.push(Route {
+                destination: *destination,
+                prefix: *prefix,
+                gateway: None,
+                source,
+            });
         } else if !near {
-            routes.push(Route { destination: *gateway, prefix: 32, gateway: None, source });
+            routes.push(Route {
+                destination: *gateway,
+                prefix: 32,
+                gateway: None,
+                source,
+            });
         }
     }
-    let over = lease.routes.iter().filter(|(_, _, gateway)| !gateway.is_unspecified());
+    let over = lease
+        .routes
+        .iter()
+        .filter(|(_, _, gateway)| !gateway.is_unspecified());
     routes.extend(over.map(|(destination, prefix, gateway)| Route {
         destination: *destination,
         prefix: *prefix,
@@ -90,7 +111,11 @@ fn resolv_conf(lease: &Lease) -> String {
         ([], None) => {}
         (search, _) => text += &format!("search {}\n", search.join(" ")),
     }
-    for server in lease.name_servers.iter().filter(|server| **server != Ipv4Addr::UNSPECIFIED) {
+    for server in lease
+        .name_servers
+        .iter()
+        .filter(|server| **server != Ipv4Addr::UNSPECIFIED)
+    {
         text += &format!("nameserver {server}\n");
     }
     text
@@ -134,31 +159,60 @@ mod tests {
         let servers = vec![Ipv4Addr::new(10, 0, 2, 3)];
         for (lease, expect) in [
             (lease(), ""),
-            (Lease { domain: Some("lan".into()), ..lease() }, "search lan\n"),
             (
-                Lease { domain: Some("lan".into()), search: vec!["a".into(), "b".into()], ..lease() },
+                Lease {
+                    domain: Some("lan".into()),
+                    ..lease()
+                },
+                "search lan\n",
+            ),
+            (
+                Lease {
+                    domain: Some("lan".into()),
+                    search: vec!["a".into(), "b".into()],
+                    ..lease()
+                },
                 "search a b\n",
             ),
-            (Lease { name_servers: servers, ..lease() }, "nameserver 10.0.2.3\n"),
+            (
+                Lease {
+                    name_servers: servers,
+                    ..lease()
+                },
+                "nameserver 10.0.2.3\n",
+            ),
         ] {
             assert_eq!(resolv_conf(&lease), expect);
         }
     }
 
+    /// Destination, length of its prefix, and the router.
+    type Hop<T> = (Ipv4Addr, u8, T);
+    /// What a server sends, and what is set.
+    type Case<'a> = (&'a [Hop<Ipv4Addr>], &'a [Hop<Option<Ipv4Addr>>]);
+
     #[test]
     fn routers_are_reachable_before_they_are_used() {
         let any = Ipv4Addr::UNSPECIFIED;
         let (near, far) = (Ipv4Addr::new(10, 0, 2, 2), Ipv4Addr::new(192, 168, 0, 1));
-        let cases: &[(&[(Ipv4Addr, u8, Ipv4Addr)], &[(Ipv4Addr, u8, Option<Ipv4Addr>)])] = &[
+        let cases: &[Case<'_>] = &[
             (&[], &[]),
             (&[(any, 0, near)], &[(any, 0, Some(near))]),
             (&[(any, 0, far)], &[(far, 32, None), (any, 0, Some(far))]),
-            (&[(any, 0, far), (far, 32, any)], &[(far, 32, None), (far, 32, None), (any, 0, Some(far))]),
+            (
+                &[(any, 0, far), (far, 32, any)],
+                &[(far, 32, None), (far, 32, None), (any, 0, Some(far))],
+            ),
         ];
         for (given, expect) in cases {
-            let lease = Lease { routes: given.to_vec(), ..lease() };
-            let got: Vec<_> =
-                routes(&lease).iter().map(|route| (route.destination, route.prefix, route.gateway)).collect();
+            let lease = Lease {
+                routes: given.to_vec(),
+                ..lease()
+            };
+            let got: Vec<_> = routes(&lease)
+                .iter()
+                .map(|route| (route.destination, route.prefix, route.gateway))
+                .collect();
             assert_eq!(got, *expect);
         }
     }

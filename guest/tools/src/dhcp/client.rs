@@ -68,13 +68,16 @@ impl Client {
     pub fn open(name: &str) -> Result<Client> {
         let folder = Path::new("/sys/class/net").join(name);
         let read = |file: &str| {
-            fs::read_to_string(folder.join(file)).map_err(|cause| Error::io(&folder.join(file).to_string_lossy(), cause))
+            fs::read_to_string(folder.join(file))
+                .map_err(|cause| Error::io(&folder.join(file).to_string_lossy(), cause))
         };
         let wrong = |what: &str| Error::Invalid(format!("unexpected {what}"));
         let index = read("ifindex")?.trim().parse().map_err(|_| wrong("ifindex"))?;
         let hardware = parse_hardware(&read("address")?).ok_or_else(|| wrong("hardware address"))?;
         let refused = |cause: ironkit_sys::Errno| Error::io("open", cause.into());
-        Netlink::open().and_then(|netlink| netlink.link_up(index)).map_err(refused)?;
+        Netlink::open()
+            .and_then(|netlink| netlink.link_up(index))
+            .map_err(refused)?;
         let now = Instant::now();
         Ok(Client {
             name: name.to_owned(),
@@ -135,11 +138,14 @@ impl Client {
                 Event::Nothing
             }
             (State::Requesting(offer), Kind::Ack) if lease.address == offer.address => self.bind(lease, now),
-            (State::Bound(old, since), Kind::Ack) if lease.address == old.address && now >= *since + renewal(old) => {
+            (State::Bound(old, since), Kind::Ack)
+                if lease.address == old.address && now >= *since + renewal(old) =>
+            {
                 self.bind(lease, now)
             }
             (State::Requesting(_), Kind::Nak) => {
-                self.lines.push(format!("{}: {} refused", self.name, lease.server));
+                self.lines
+                    .push(format!("{}: {} refused", self.name, lease.server));
                 self.enter(State::Selecting, now + FIRST_WAIT);
                 Event::Nothing
             }
@@ -200,7 +206,11 @@ impl Client {
                     self.lose(now);
                     return;
                 }
-                let left = u64::from(if age < u64::from(lease.rebind) { lease.rebind } else { lease.seconds }) - age;
+                let left = u64::from(if age < u64::from(lease.rebind) {
+                    lease.rebind
+                } else {
+                    lease.seconds
+                }) - age;
                 let sent = if age < u64::from(lease.rebind) {
                     self.ask_server(lease)
                 } else {
@@ -231,7 +241,12 @@ impl Client {
     /// Renews: an ordinary packet to the server that gave the lease. The answer comes to the packet socket too.
     fn ask_server(&self, lease: &Lease) -> std::io::Result<()> {
         let socket = UdpSocket::bind((lease.address, 68))?;
-        socket.send_to(&self.message(Kind::Request, lease.address, None), (lease.server, 67)).map(|_| ())
+        socket
+            .send_to(
+                &self.message(Kind::Request, lease.address, None),
+                (lease.server, 67),
+            )
+            .map(|_| ())
     }
 
     fn message(&self, kind: Kind, current: Ipv4Addr, offer: Option<&Lease>) -> Vec<u8> {
@@ -260,14 +275,31 @@ fn renewal(lease: &Lease) -> Duration {
 }
 
 fn describe(name: &str, lease: &Lease) -> String {
-    let default = lease.routes.iter().find(|(_, prefix, gateway)| *prefix == 0 && !gateway.is_unspecified());
-    let gateway = default.map_or_else(|| "no gateway".to_owned(), |(_, _, gateway)| format!("gateway {gateway}"));
-    let time = if lease.seconds == u32::MAX { "for ever".to_owned() } else { format!("{} s", lease.seconds) };
-    format!("{name}: leased {}/{} from {}, {gateway}, {time}", lease.address, lease.prefix, lease.server)
+    let default = lease
+        .routes
+        .iter()
+        .find(|(_, prefix, gateway)| *prefix == 0 && !gateway.is_unspecified());
+    let gateway = default.map_or_else(
+        || "no gateway".to_owned(),
+        |(_, _, gateway)| format!("gateway {gateway}"),
+    );
+    let time = if lease.seconds == u32::MAX {
+        "for ever".to_owned()
+    } else {
+        format!("{} s", lease.seconds)
+    };
+    format!(
+        "{name}: leased {}/{} from {}, {gateway}, {time}",
+        lease.address, lease.prefix, lease.server
+    )
 }
 
 fn parse_hardware(text: &str) -> Option<[u8; 6]> {
-    let bytes: Vec<u8> = text.trim().split(':').map(|part| u8::from_str_radix(part, 16).ok()).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = text
+        .trim()
+        .split(':')
+        .map(|part| u8::from_str_radix(part, 16).ok())
+        .collect::<Option<_>>()?;
     bytes.try_into().ok()
 }
 
@@ -299,9 +331,19 @@ mod tests {
             rebind: 75600,
             rapid: false,
         };
-        assert_eq!(describe("eth0", &lease), "eth0: leased 10.0.2.15/24 from 10.0.2.2, gateway 10.0.2.2, 86400 s");
-        let alone = Lease { routes: vec![], seconds: u32::MAX, ..lease };
-        assert_eq!(describe("eth0", &alone), "eth0: leased 10.0.2.15/24 from 10.0.2.2, no gateway, for ever");
+        assert_eq!(
+            describe("eth0", &lease),
+            "eth0: leased 10.0.2.15/24 from 10.0.2.2, gateway 10.0.2.2, 86400 s"
+        );
+        let alone = Lease {
+            routes: vec![],
+            seconds: u32::MAX,
+            ..lease
+        };
+        assert_eq!(
+            describe("eth0", &alone),
+            "eth0: leased 10.0.2.15/24 from 10.0.2.2, no gateway, for ever"
+        );
     }
 
     #[test]

@@ -152,8 +152,13 @@ pub fn decode(bytes: &[u8]) -> Option<Reply> {
     let address = address_at(&bytes[16..20])?;
     let mask = options.get(1).and_then(address_at);
     let seconds = options.number(51).unwrap_or(u32::MAX);
-    let renew = options.number(58).filter(|value| *value < seconds).unwrap_or(seconds / 2);
-    let rebind = options.number(59).filter(|value| (renew..seconds).contains(value));
+    let renew = options
+        .number(58)
+        .filter(|value| *value < seconds)
+        .unwrap_or(seconds / 2);
+    let rebind = options
+        .number(59)
+        .filter(|value| (renew..seconds).contains(value));
     Some(Reply {
         kind,
         transaction: u32::from_be_bytes(bytes[4..8].try_into().ok()?),
@@ -161,13 +166,18 @@ pub fn decode(bytes: &[u8]) -> Option<Reply> {
         lease: Lease {
             address,
             prefix: mask.and_then(prefix_of).unwrap_or_else(|| class_prefix(address)),
-            server: options.get(54).and_then(address_at).unwrap_or(Ipv4Addr::UNSPECIFIED),
+            server: options
+                .get(54)
+                .and_then(address_at)
+                .unwrap_or(Ipv4Addr::UNSPECIFIED),
             routes: options.routes(),
             name_servers: options.addresses(6),
             hostname: options.name(12),
             domain: options.name(15),
             search: options.get(119).map(search_list).unwrap_or_default(),
-            mtu: options.get(26).and_then(|value| Some(u16::from_be_bytes(value.try_into().ok()?))),
+            mtu: options
+                .get(26)
+                .and_then(|value| Some(u16::from_be_bytes(value.try_into().ok()?))),
             seconds,
             renew: renew.max(1),
             rebind: rebind.unwrap_or_else(|| (seconds / 8).saturating_mul(7)).max(1),
@@ -189,7 +199,10 @@ impl Options {
         let mut options = Options::default();
         options.read(message.get(OPTIONS + 4..).unwrap_or_default());
         // Option 52: the fields for a file's and a server's name hold options too.
-        let overload = options.get(52).and_then(|value| value.first().copied()).unwrap_or(0);
+        let overload = options
+            .get(52)
+            .and_then(|value| value.first().copied())
+            .unwrap_or(0);
         if overload & 1 != 0 {
             options.read(&message[108..OPTIONS]);
         }
@@ -206,7 +219,9 @@ impl Options {
                 [255, ..] | [] | [_] => return,
                 [code, length, rest @ ..] => {
                     // What is cut off is not believed in part.
-                    let Some((value, after)) = rest.split_at_checked(usize::from(*length)) else { return };
+                    let Some((value, after)) = rest.split_at_checked(usize::from(*length)) else {
+                        return;
+                    };
                     match self.0.iter_mut().find(|(known, _)| known == code) {
                         Some((_, whole)) => whole.extend(value),
                         None => self.0.push((*code, value.to_vec())),
@@ -218,7 +233,10 @@ impl Options {
     }
 
     fn get(&self, code: u8) -> Option<&[u8]> {
-        self.0.iter().find(|(known, _)| *known == code).map(|(_, value)| value.as_slice())
+        self.0
+            .iter()
+            .find(|(known, _)| *known == code)
+            .map(|(_, value)| value.as_slice())
     }
 
     fn number(&self, code: u8) -> Option<u32> {
@@ -226,26 +244,39 @@ impl Options {
     }
 
     fn addresses(&self, code: u8) -> Vec<Ipv4Addr> {
-        self.get(code).unwrap_or_default().chunks_exact(4).filter_map(address_at).collect()
+        self.get(code)
+            .unwrap_or_default()
+            .chunks_exact(4)
+            .filter_map(address_at)
+            .collect()
     }
 
     /// A name of letters, digits, `-`, `_` and `.`: it goes into files and to the kernel.
     fn name(&self, code: u8) -> Option<String> {
-        let text = std::str::from_utf8(self.get(code)?).ok()?.trim_end_matches(['\0', '.']);
+        let text = std::str::from_utf8(self.get(code)?)
+            .ok()?
+            .trim_end_matches(['\0', '.']);
         is_name(text).then(|| text.to_owned())
     }
 
     fn routes(&self) -> Vec<(Ipv4Addr, u8, Ipv4Addr)> {
         match self.get(121).map(classless_routes) {
             Some(routes) if !routes.is_empty() => routes,
-            _ => self.addresses(3).first().map(|gateway| (Ipv4Addr::UNSPECIFIED, 0, *gateway)).into_iter().collect(),
+            _ => self
+                .addresses(3)
+                .first()
+                .map(|gateway| (Ipv4Addr::UNSPECIFIED, 0, *gateway))
+                .into_iter()
+                .collect(),
         }
     }
 }
 
 fn is_name(text: &str) -> bool {
     let fits = !text.is_empty() && text.len() <= 253 && !text.starts_with(['.', '-']);
-    fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    fits && text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Classless static routes (RFC 3442): length of the prefix, as many bytes as it needs, the router. All or none.
@@ -253,8 +284,10 @@ fn classless_routes(mut bytes: &[u8]) -> Vec<(Ipv4Addr, u8, Ipv4Addr)> {
     let mut routes = Vec::new();
     while let [prefix, rest @ ..] = bytes {
         let length = usize::from(prefix.div_ceil(8));
-        let (Some(network), Some(gateway)) = (rest.get(..length), rest.get(length..length + 4).and_then(address_at))
-        else {
+        let (Some(network), Some(gateway)) = (
+            rest.get(..length),
+            rest.get(length..length + 4).and_then(address_at),
+        ) else {
             return Vec::new();
         };
         if *prefix > 32 {
@@ -263,7 +296,11 @@ fn classless_routes(mut bytes: &[u8]) -> Vec<(Ipv4Addr, u8, Ipv4Addr)> {
         let mut octets = [0; 4];
         octets[..length].copy_from_slice(network);
         let mask = u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0);
-        routes.push((Ipv4Addr::from(u32::from_be_bytes(octets) & mask), *prefix, gateway));
+        routes.push((
+            Ipv4Addr::from(u32::from_be_bytes(octets) & mask),
+            *prefix,
+            gateway,
+        ));
         bytes = &rest[length + 4..];
     }
     routes
@@ -274,7 +311,9 @@ fn search_list(bytes: &[u8]) -> Vec<String> {
     let mut domains = Vec::new();
     let mut at = 0;
     while at < bytes.len() && domains.len() < 6 {
-        let Some((name, next)) = domain_at(bytes, at) else { return domains };
+        let Some((name, next)) = domain_at(bytes, at) else {
+            return domains;
+        };
         if is_name(&name) {
             domains.push(name);
         }
@@ -377,12 +416,25 @@ mod tests {
             rebind: 75600,
             rapid: false,
         };
-        assert_eq!(got, Reply { kind: Kind::Offer, transaction: 7, client: MAC, lease: expect });
+        assert_eq!(
+            got,
+            Reply {
+                kind: Kind::Offer,
+                transaction: 7,
+                client: MAC,
+                lease: expect
+            }
+        );
     }
 
     #[test]
     fn every_beginning_of_a_message_is_safe() {
-        let bytes = reply(&[&[53, 1, 5], &[121, 8, 24, 192, 168, 1, 10, 0, 2, 2], &[119, 4, 1, b'a', 192, 0], &[52, 1, 3]]);
+        let bytes = reply(&[
+            &[53, 1, 5],
+            &[121, 8, 24, 192, 168, 1, 10, 0, 2, 2],
+            &[119, 4, 1, b'a', 192, 0],
+            &[52, 1, 3],
+        ]);
         for length in 0..bytes.len() {
             let _ = decode(&bytes[..length]);
         }
@@ -395,27 +447,56 @@ mod tests {
         }
     }
 
+    /// Name, the option's bytes, and what must hold of the lease.
+    type Case<'a> = (&'a str, &'a [u8], fn(&Lease) -> bool);
+
     #[test]
     fn what_makes_no_sense_is_left_out() {
         let ack: &[u8] = &[53, 1, 5];
-        let cases: &[(&str, &[u8], fn(&Lease) -> bool)] = &[
+        let cases: &[Case<'_>] = &[
             ("small mtu", &[26, 2, 0, 100], |lease| lease.mtu.is_none()),
-            ("hostile name", &[12, 5, b'a', b'\n', b'b', b' ', b'c'], |lease| lease.hostname.is_none()),
-            ("name as a flag", &[12, 2, b'-', b'a'], |lease| lease.hostname.is_none()),
+            ("hostile name", &[12, 5, b'a', b'\n', b'b', b' ', b'c'], |lease| {
+                lease.hostname.is_none()
+            }),
+            ("name as a flag", &[12, 2, b'-', b'a'], |lease| {
+                lease.hostname.is_none()
+            }),
             ("odd mask", &[1, 4, 255, 0, 255, 0], |lease| lease.prefix == 8),
-            ("long option", &[6, 200, 1, 2], |lease| lease.name_servers.is_empty()),
-            ("prefix 33", &[121, 10, 33, 1, 2, 3, 4, 5, 10, 0, 2, 2], |lease| lease.routes.is_empty()),
-            ("half a route", &[121, 3, 24, 10, 0], |lease| lease.routes.is_empty()),
-            ("loop in search", &[119, 2, 192, 0], |lease| lease.search.is_empty()),
-            ("forward pointer", &[119, 4, 192, 2, 192, 0], |lease| lease.search.is_empty()),
-            ("no lease time", &[], |lease| lease.seconds == u32::MAX && lease.renew == u32::MAX / 2),
-            ("renewal after the end", &[51, 4, 0, 0, 0, 100, 58, 4, 0, 0, 0, 200], |lease| lease.renew == 50),
-            ("lease of nothing", &[51, 4, 0, 0, 0, 0], |lease| lease.renew == 1 && lease.rebind == 1),
+            ("long option", &[6, 200, 1, 2], |lease| {
+                lease.name_servers.is_empty()
+            }),
+            ("prefix 33", &[121, 10, 33, 1, 2, 3, 4, 5, 10, 0, 2, 2], |lease| {
+                lease.routes.is_empty()
+            }),
+            ("half a route", &[121, 3, 24, 10, 0], |lease| {
+                lease.routes.is_empty()
+            }),
+            ("loop in search", &[119, 2, 192, 0], |lease| {
+                lease.search.is_empty()
+            }),
+            ("forward pointer", &[119, 4, 192, 2, 192, 0], |lease| {
+                lease.search.is_empty()
+            }),
+            ("no lease time", &[], |lease| {
+                lease.seconds == u32::MAX && lease.renew == u32::MAX / 2
+            }),
+            (
+                "renewal after the end",
+                &[51, 4, 0, 0, 0, 100, 58, 4, 0, 0, 0, 200],
+                |lease| lease.renew == 50,
+            ),
+            ("lease of nothing", &[51, 4, 0, 0, 0, 0], |lease| {
+                lease.renew == 1 && lease.rebind == 1
+            }),
         ];
         for (name, option, expect) in cases {
             assert!(expect(&decode(&reply(&[ack, option])).unwrap().lease), "{name}");
         }
-        for (name, bytes) in [("no kind", reply(&[])), ("a query", reply(&[&[53, 1, 1]])), ("empty", vec![])] {
+        for (name, bytes) in [
+            ("no kind", reply(&[])),
+            ("a query", reply(&[&[53, 1, 1]])),
+            ("empty", vec![]),
+        ] {
             assert_eq!(decode(&bytes), None, "{name}");
         }
     }
@@ -423,11 +504,15 @@ mod tests {
     #[test]
     fn classless_routes_go_before_the_router() {
         let routes = [121, 14, 24, 192, 168, 1, 10, 0, 2, 9, 0, 10, 0, 2, 1];
-        let lease = decode(&reply(&[&[53, 1, 5], &[3, 4, 10, 0, 2, 2], &routes])).unwrap().lease;
+        let lease = decode(&reply(&[&[53, 1, 5], &[3, 4, 10, 0, 2, 2], &routes]))
+            .unwrap()
+            .lease;
         // The length says one byte more than the routes have: none of them is believed, and the router counts.
         assert_eq!(lease.routes.len(), 1);
         let good = [121, 13, 24, 192, 168, 1, 10, 0, 2, 9, 0, 10, 0, 2, 1];
-        let lease = decode(&reply(&[&[53, 1, 5], &[3, 4, 10, 0, 2, 2], &good])).unwrap().lease;
+        let lease = decode(&reply(&[&[53, 1, 5], &[3, 4, 10, 0, 2, 2], &good]))
+            .unwrap()
+            .lease;
         let expect = vec![
             (Ipv4Addr::new(192, 168, 1, 0), 24, Ipv4Addr::new(10, 0, 2, 9)),
             (Ipv4Addr::UNSPECIFIED, 0, Ipv4Addr::new(10, 0, 2, 1)),

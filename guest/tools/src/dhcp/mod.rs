@@ -50,7 +50,10 @@ pub fn run(arguments: &[String]) -> Result<()> {
         }
         let end = options.once.then(|| begun + options.timeout);
         if end.is_some_and(|end| Instant::now() >= end) {
-            return Err(Error::Invalid(format!("no lease within {} s", options.timeout.as_secs())));
+            return Err(Error::Invalid(format!(
+                "no lease within {} s",
+                options.timeout.as_secs()
+            )));
         }
         wait(&clients, look, end);
     }
@@ -58,12 +61,21 @@ pub fn run(arguments: &[String]) -> Result<()> {
 
 /// Waits for a packet, or for the next thing that is due.
 fn wait(clients: &[Client], look: Instant, end: Option<Instant>) {
-    let due = clients.iter().map(Client::due).chain([look]).chain(end).min().unwrap_or(look);
+    let due = clients
+        .iter()
+        .map(Client::due)
+        .chain([look])
+        .chain(end)
+        .min()
+        .unwrap_or(look);
     let left = due.saturating_duration_since(Instant::now());
     let timeout = Timespec {
         tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(left.subsec_nanos()),
     };
-    let mut polled: Vec<_> = clients.iter().map(|client| PollFd::new(client, PollFlags::IN)).collect();
+    let mut polled: Vec<_> = clients
+        .iter()
+        .map(|client| PollFd::new(client, PollFlags::IN))
+        .collect();
     let _ = poll(&mut polled, Some(&timeout));
 }

@@ -38,7 +38,11 @@ pub fn parse(arguments: &[String]) -> Result<Options> {
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| Error::Usage(format!("{argument} needs a value")));
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| Error::Usage(format!("{argument} needs a value")))
+        };
         match argument.as_str() {
             "-1" | "--oneshot" => options.once = true,
             // It always stays in the foreground, speaks IPv4 alone and says little.
@@ -51,7 +55,9 @@ pub fn parse(arguments: &[String]) -> Result<Options> {
             }
             "-t" | "--timeout" => {
                 let text = value()?;
-                let seconds = text.parse().map_err(|_| Error::Usage(format!("{argument}: {text} is no number")))?;
+                let seconds = text
+                    .parse()
+                    .map_err(|_| Error::Usage(format!("{argument}: {text} is no number")))?;
                 options.timeout = Duration::from_secs(seconds);
             }
             name if !name.starts_with('-') => options.named.push(name.to_owned()),
@@ -70,7 +76,11 @@ fn configure(options: &mut Options, text: &str) {
             Some("denyinterfaces") => &mut options.deny,
             _ => continue,
         };
-        *list = words.flat_map(|word| word.split(',')).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        *list = words
+            .flat_map(|word| word.split(','))
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
     }
 }
 
@@ -79,7 +89,9 @@ impl Options {
     pub fn interfaces(&self) -> Vec<String> {
         let entries = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let mut names: Vec<_> = names.filter(|name| self.wants(name) && is_ethernet(name)).collect();
+        let mut names: Vec<_> = names
+            .filter(|name| self.wants(name) && is_ethernet(name))
+            .collect();
         names.sort();
         names
     }
@@ -94,7 +106,8 @@ impl Options {
 }
 
 fn is_ethernet(name: &str) -> bool {
-    fs::read_to_string(Path::new("/sys/class/net").join(name).join("type")).is_ok_and(|kind| kind.trim() == "1")
+    fs::read_to_string(Path::new("/sys/class/net").join(name).join("type"))
+        .is_ok_and(|kind| kind.trim() == "1")
 }
 
 /// A name, or the beginning of one and `*`.
@@ -116,11 +129,18 @@ mod tests {
 
     #[test]
     fn arguments_are_read() {
-        for (words, once, seconds) in
-            [("--nobackground -1", true, 30), ("", false, 30), ("-t 5 -1", true, 5), ("-B -q eth1", false, 30)]
-        {
+        for (words, once, seconds) in [
+            ("--nobackground -1", true, 30),
+            ("", false, 30),
+            ("-t 5 -1", true, 5),
+            ("-B -q eth1", false, 30),
+        ] {
             let options = parsed(words).unwrap();
-            assert_eq!((options.once, options.timeout.as_secs()), (once, seconds), "{words}");
+            assert_eq!(
+                (options.once, options.timeout.as_secs()),
+                (once, seconds),
+                "{words}"
+            );
         }
         for words in ["--hook x", "-t", "-t soon", "-f /no/such/file"] {
             assert_eq!(parsed(words), None, "{words}");
@@ -130,7 +150,10 @@ mod tests {
     #[test]
     fn interfaces_are_chosen() {
         let mut configured = parsed("").unwrap();
-        configure(&mut configured, "# x\nallowinterfaces eth* wl*,en0\ndenyinterfaces eth9\nnoarp\n");
+        configure(
+            &mut configured,
+            "# x\nallowinterfaces eth* wl*,en0\ndenyinterfaces eth9\nnoarp\n",
+        );
         for (options, name, expect) in [
             (parsed("").unwrap(), "eth0", true),
             (parsed("").unwrap(), "ens3", true),

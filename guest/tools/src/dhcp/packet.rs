@@ -16,7 +16,9 @@ const UDP_HEADER: usize = 8;
 /// A packet with `message` from a client to a server.
 pub fn wrap(message: &[u8], from: Ipv4Addr, to: Ipv4Addr) -> Vec<u8> {
     let udp_length = u16::try_from(UDP_HEADER + message.len()).unwrap_or(u16::MAX);
-    let total = u16::try_from(IP_HEADER).unwrap_or_default().saturating_add(udp_length);
+    let total = u16::try_from(IP_HEADER)
+        .unwrap_or_default()
+        .saturating_add(udp_length);
     let mut packet = vec![0x45, 0x10];
     packet.extend(total.to_be_bytes());
     // No identification, not to be split, lives for 64 hops.
@@ -66,10 +68,12 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 fn pseudo_header(from: Ipv4Addr, to: Ipv4Addr, length: u16) -> u32 {
-    [from, to].iter().fold(u32::from(UDP) + u32::from(length), |sum, address| {
-        let [a, b, c, d] = address.octets();
-        sum + u32::from(u16::from_be_bytes([a, b])) + u32::from(u16::from_be_bytes([c, d]))
-    })
+    [from, to]
+        .iter()
+        .fold(u32::from(UDP) + u32::from(length), |sum, address| {
+            let [a, b, c, d] = address.octets();
+            sum + u32::from(u16::from_be_bytes([a, b])) + u32::from(u16::from_be_bytes([c, d]))
+        })
 }
 
 /// The internet checksum (RFC 1071).
@@ -99,7 +103,11 @@ mod tests {
         for message in [&b"abc"[..], b"", b"even"] {
             assert_eq!(unwrap(&from_server(message)), Some(message));
         }
-        assert_eq!(unwrap(&wrap(b"abc", Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST)), None, "a client's own");
+        assert_eq!(
+            unwrap(&wrap(b"abc", Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST)),
+            None,
+            "a client's own"
+        );
     }
 
     #[test]
