@@ -1,2 +1,38 @@
-//! To come.
-fn main() {}
+//! The `ironkit` command: reads arguments and environment, calls the pipeline, prints what comes of it.
+//!
+//! Everything that a person sees is printed by this crate: results on standard output, the rest on standard error.
+
+mod args;
+mod commands;
+mod console;
+mod diagnostics;
+mod environment;
+mod exit;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse_from(args::accepted(std::env::args_os())) {
+        Ok(arguments) => arguments,
+        Err(error) => return exit::usage(&error),
+    };
+    let console = console::Console::new(&arguments.global);
+    let outcome = match &arguments.command {
+        Command::Build(options) => commands::build::run(&arguments.global, options, &console),
+        Command::Run(options) => commands::run::run(&arguments.global, options, &console),
+        Command::Pkg(command) => commands::pkg::run(&arguments.global, command, &console),
+        Command::Cache(command) => commands::cache::run(&arguments.global, command, &console),
+        Command::Version(options) => commands::version::run(options),
+        Command::Completion { shell } => commands::completion::run(*shell),
+    };
+    console.finish();
+    match outcome {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => exit::report(&failure),
+    }
+}

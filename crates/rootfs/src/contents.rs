@@ -39,7 +39,11 @@ pub struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Contents out of `store`, without any image yet.
     pub fn new(store: &'a Store) -> Contents<'a> {
-        Contents { store, origins: BTreeMap::new(), layers: BTreeMap::new() }
+        Contents {
+            store,
+            origins: BTreeMap::new(),
+            layers: BTreeMap::new(),
+        }
     }
 
     /// The key of an image's files at a place.
@@ -51,7 +55,9 @@ impl<'a> Contents<'a> {
             self.layers.insert(digest(&layer.diff_id), layer.clone());
         }
         let key = hasher.finish();
-        self.origins.entry(key).or_insert_with(|| Origin::Image(image.clone(), place));
+        self.origins
+            .entry(key)
+            .or_insert_with(|| Origin::Image(image.clone(), place));
         key
     }
 
@@ -63,6 +69,26 @@ impl<'a> Contents<'a> {
         let key = hasher.finish();
         self.origins.insert(key, Origin::Archive(files, path.clone()));
         key
+    }
+
+    /// Puts a file of the builder's machine into the store, and refers to it there.
+    pub(crate) fn keep(&self, file: &mut std::fs::File) -> Result<Content> {
+        let read = |source| LayerError::Read { entries: 0, source };
+        let mut hasher = Hasher::new();
+        let size = io::copy(file, &mut hasher).map_err(read)?;
+        let digest = hasher.finish();
+        let key = ironkit_oci::Digest::from(*digest.bytes());
+        if self.store.derived(LAYERS, &key)?.is_none() {
+            io::Seek::rewind(file).map_err(read)?;
+            self.store
+                .put_derived(LAYERS, &key, &mut |out| io::copy(file, out).map(drop))?;
+        }
+        Ok(Content::Blob {
+            layer: digest,
+            offset: 0,
+            size,
+            digest,
+        })
     }
 
     /// The file set of `key`: from the store, or made anew and put there.
@@ -77,14 +103,20 @@ impl<'a> Contents<'a> {
             None => return Err(Error::UnknownFiles(*key)),
         };
         let text = files.to_string();
-        self.store.put_derived(FILES, &stored, &mut |out| out.write_all(text.as_bytes()))?;
+        self.store
+            .put_derived(FILES, &stored, &mut |out| out.write_all(text.as_bytes()))?;
         Ok(files)
     }
 
     /// Derived data that does not read back is as good as none.
     fn stored_files(&self, key: &ironkit_oci::Digest) -> Result<Option<FileSet>> {
-        let Some(derived) = self.store.derived(FILES, key)? else { return Ok(None) };
-        let text = derived.read().ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(derived) = self.store.derived(FILES, key)? else {
+            return Ok(None);
+        };
+        let text = derived
+            .read()
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
         match text.and_then(|text| text.parse().ok()) {
             Some(files) => Ok(Some(files)),
             None => {
@@ -107,7 +139,10 @@ impl<'a> Contents<'a> {
 
     /// The entries of a layer. On the way its uncompressed form is put into the store, if it is not there.
     fn read_layer(&self, layer: &Layer) -> Result<Vec<layer::Entry>> {
-        let place = layer::Place { layer: digest(&layer.diff_id), offset: 0 };
+        let place = layer::Place {
+            layer: digest(&layer.diff_id),
+            offset: 0,
+        };
         if let Some(derived) = self.store.derived(LAYERS, &layer.diff_id)? {
             let size = derived.size();
             return Ok(layer::read(&mut derived.open_range(0, size)?, place)?);
@@ -115,7 +150,10 @@ impl<'a> Contents<'a> {
         let mut entries = Ok(Vec::new());
         let mut stream = layer.open(self.store)?;
         let stored = self.store.put_derived(LAYERS, &layer.diff_id, &mut |out| {
-            let mut tee = Tee { from: &mut stream, to: out };
+            let mut tee = Tee {
+                from: &mut stream,
+                to: out,
+            };
             entries = layer::read(&mut tee, place);
             // What follows the archive belongs to the layer too; reading it to its end verifies the layer.
             io::copy(&mut tee, &mut io::sink())?;
@@ -136,11 +174,20 @@ impl<'a> Contents<'a> {
     fn unpack(&self, outer: &Digest, path: &Path) -> Result<FileSet> {
         let outer = self.file_set(outer)?;
         let missing = || Error::UnknownArchive(path.clone());
-        let Some(Kind::File(Content::Blob { layer, offset, size, .. })) = outer.get(path).map(|node| &node.kind) else {
+        let Some(Kind::File(Content::Blob {
+            layer, offset, size, ..
+        })) = outer.get(path).map(|node| &node.kind)
+        else {
             return Err(missing());
         };
         let mut stream = self.layer(layer, *offset, *size).map_err(Error::Contents)?;
-        let entries = layer::read(&mut stream, layer::Place { layer: *layer, offset: *offset })?;
+        let entries = layer::read(
+            &mut stream,
+            layer::Place {
+                layer: *layer,
+                offset: *offset,
+            },
+        )?;
         let mut files = FileSet::new();
         layer::apply(&mut files, &entries)?;
         Ok(files)
@@ -152,18 +199,28 @@ impl Source for Contents<'_> {
         Ok(self.file_set(key)?)
     }
 
-    fn layer(&self, diff_id: &Digest, offset: u64, size: u64) -> std::result::Result<Box<dyn Read + '_>, BoxError> {
+    fn layer(
+        &self,
+        diff_id: &Digest,
+        offset: u64,
+        size: u64,
+    ) -> std::result::Result<Box<dyn Read + '_>, BoxError> {
         let key = ironkit_oci::Digest::from(*diff_id.bytes());
         let derived = match self.store.derived(LAYERS, &key)? {
             Some(derived) => derived,
             None => {
                 let layer = self.layers.get(diff_id).ok_or(Error::UnknownLayer(*diff_id))?;
                 let mut stream = layer.open(self.store)?;
-                self.store.put_derived(LAYERS, &key, &mut |out| io::copy(&mut stream, out).map(drop))?
+                self.store
+                    .put_derived(LAYERS, &key, &mut |out| io::copy(&mut stream, out).map(drop))?
             }
         };
         derived.open_range(offset, size)?;
-        Ok(Box::new(Range { derived, offset, left: size }))
+        Ok(Box::new(Range {
+            derived,
+            offset,
+            left: size,
+        }))
     }
 }
 
@@ -176,7 +233,10 @@ struct Range {
 
 impl Read for Range {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut range = self.derived.open_range(self.offset, self.left).map_err(io::Error::other)?;
+        let mut range = self
+            .derived
+            .open_range(self.offset, self.left)
+            .map_err(io::Error::other)?;
         let count = range.read(buffer)?;
         self.offset += count as u64;
         self.left -= count as u64;

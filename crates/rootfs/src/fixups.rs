@@ -10,7 +10,14 @@ use ironkit_tree::{FileSet, Kind, Node, Path};
 /// Time of everything that is not from an image: the one LinuxKit uses, 2017-04-18T16:30:00Z.
 pub const TIME: i64 = 1_492_533_000;
 
-const DROPPED: [&str; 6] = [".dockerenv", "Dockerfile", "dev/console", "dev/pts", "dev/shm", "etc/hostname"];
+const DROPPED: [&str; 6] = [
+    ".dockerenv",
+    "Dockerfile",
+    "dev/console",
+    "dev/pts",
+    "dev/shm",
+    "etc/hostname",
+];
 const DIRECTORIES: [&str; 6] = ["dev", "dev/pts", "dev/shm", "etc", "proc", "sys"];
 const HOSTS: &str = "\
 127.0.0.1       localhost
@@ -64,7 +71,10 @@ pub(crate) fn apply(files: &mut FileSet, place: Place) {
     replace(files, "etc/resolv.conf", resolv_conf, 0o644);
     match files.get_mut(&path("etc/mtab")) {
         Some(mtab) => mtab.mtime = TIME,
-        None => files.insert(path("etc/mtab"), Node::new(Kind::Symlink("/proc/mounts".into()), 0o755).at(TIME)),
+        None => files.insert(
+            path("etc/mtab"),
+            Node::new(Kind::Symlink("/proc/mounts".into()), 0o755).at(TIME),
+        ),
     }
 }
 
@@ -73,7 +83,11 @@ fn replace(files: &mut FileSet, name: &str, kind: Kind, mode: u32) {
     let path = path(name);
     let fresh = Node::new(kind.clone(), mode).at(TIME);
     let node = match files.get(&path) {
-        Some(old) if matches!(old.kind, Kind::File(_)) => Node { kind, mtime: TIME, ..old.clone() },
+        Some(old) if matches!(old.kind, Kind::File(_)) => Node {
+            kind,
+            mtime: TIME,
+            ..old.clone()
+        },
         _ => fresh,
     };
     files.insert(path, node);
@@ -96,8 +110,17 @@ mod tests {
         let mut files = FileSet::new();
         apply(&mut files, Place::Container);
         let names: Vec<String> = files.iter().map(|(path, ..)| path.to_string()).collect();
-        let expect =
-            ["dev", "dev/pts", "dev/shm", "etc", "etc/hosts", "etc/mtab", "etc/resolv.conf", "proc", "sys"];
+        let expect = [
+            "dev",
+            "dev/pts",
+            "dev/shm",
+            "etc",
+            "etc/hosts",
+            "etc/mtab",
+            "etc/resolv.conf",
+            "proc",
+            "sys",
+        ];
         assert_eq!(names, expect);
         assert_eq!((HOSTS.len(), RESOLV_CONF.len()), (160, 29));
     }
@@ -106,12 +129,24 @@ mod tests {
     fn an_image_keeps_its_own_modes_and_loses_links_in_the_way() {
         let mut files = FileSet::new();
         files.insert(path("etc"), Node::new(Kind::Directory, 0o711));
-        files.insert(path("etc/hosts"), Node { uid: 7, ..Node::new(file("old"), 0o600) });
-        files.insert(path("etc/resolv.conf"), Node::new(Kind::Symlink("../run/x".into()), 0o777));
+        files.insert(
+            path("etc/hosts"),
+            Node {
+                uid: 7,
+                ..Node::new(file("old"), 0o600)
+            },
+        );
+        files.insert(
+            path("etc/resolv.conf"),
+            Node::new(Kind::Symlink("../run/x".into()), 0o777),
+        );
         files.insert(path("etc/hostname"), Node::new(file("builder"), 0o644));
         apply(&mut files, Place::System);
         assert_eq!(files.get(&path("etc")).map(|node| node.mode), Some(0o711));
-        assert_eq!(files.get(&path("etc/hosts")).map(|node| (node.mode, node.uid)), Some((0o600, 7)));
+        assert_eq!(
+            files.get(&path("etc/hosts")).map(|node| (node.mode, node.uid)),
+            Some((0o600, 7))
+        );
         assert!(files.get(&path("etc/hostname")).is_none());
         let link = files.get(&path("etc/resolv.conf")).map(|node| &node.kind);
         assert_eq!(link, Some(&Kind::Symlink("/run/resolvconf/resolv.conf".into())));

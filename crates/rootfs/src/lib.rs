@@ -1,1 +1,183 @@
-//! To come.
+//! A manifest and its images → the root file system, as a tree.
+//!
+//! The layout inside the image is LinuxKit's (see `ironkit_contract::paths`). Layers are applied in memory; what comes
+//! out refers to the store's contents by digest and range, so that nothing large is ever held here.
+
+mod bundle;
+mod contents;
+mod error;
+mod files;
+mod fixups;
+mod json;
+mod kernel;
+pub mod layer;
+mod volume;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ironkit_contract::paths;
+use ironkit_manifest::{Container, Diagnostic, Manifest, Volume};
+use ironkit_oci::Image;
+use ironkit_tree::{FileSet, Files, Kind, Node, Part, Path, Tree};
+
+pub use bundle::LABEL;
+pub use contents::Contents;
+pub use error::{Error, Result};
+
+/// What of the builder's machine a manifest can refer to.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Base of relative `source:` paths.
+    pub working_directory: PathBuf,
+    /// What `~/` stands for.
+    pub home: PathBuf,
+}
+
+/// The resolved images of a manifest, by reference as it is written there.
+pub type Images = BTreeMap<String, Image>;
+
+/// Every image reference of a manifest, with its place, in order and once each.
+pub fn references(manifest: &Manifest) -> Vec<&ironkit_manifest::Spanned<String>> {
+    let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
+    let volumes = manifest.volumes.iter().filter_map(|volume| volume.image.as_ref());
+    let containers = manifest
+        .sections()
+        .into_iter()
+        .flat_map(|(_, containers)| containers)
+        .map(|c| &c.image);
+    let mut seen = std::collections::BTreeSet::new();
+    kernel
+        .chain(&manifest.init)
+        .chain(volumes)
+        .chain(containers)
+        .filter(|image| seen.insert(&image.value))
+        .collect()
+}
+
+/// Puts the tree of a manifest together. Every reference of [`references`] must be in `images`.
+///
+/// # Errors
+/// [`Error`]: an image that lacks what the manifest wants of it, a label or `files` entry that is wrong.
+pub fn assemble(manifest: &Manifest, images: &Images, host: &Host, contents: &mut Contents) -> Result<Tree> {
+    let mut tree = Tree::default();
+    if let Some(section) = &manifest.kernel
+        && let Some(reference) = &section.image
+    {
+        let (kernel, modules) = kernel::kernel(manifest, section, &images[&reference.value], contents)?;
+        tree.kernel = Some(kernel);
+        tree.parts.extend(modules);
+    }
+    for (index, reference) in manifest.init.iter().enumerate() {
+        let image = &images[&reference.value];
+        tree.parts.push(Part {
+            location: format!("init[{index}]"),
+            name: image.name.repository().to_owned(),
+            source: image.name.to_string(),
+            files: Files::Stored {
+                key: contents.image(image, fixups::Place::System),
+                under: Path::ROOT,
+            },
+        });
+    }
+    for (index, volume) in manifest.volumes.iter().enumerate() {
+        if volume.format == ironkit_manifest::VolumeFormat::Oci {
+            let message = "a volume with `format: oci` is not supported yet";
+            return Err(Error::Manifest(vec![place(
+                manifest,
+                Diagnostic::error(volume.name.span, message),
+            )]));
+        }
+        let image = volume.image.as_ref().map(|image| &images[&image.value]);
+        tree.parts.extend(volume::parts(index, volume, image, contents)?);
+    }
+    tree.parts.extend(containers(manifest, images, contents)?);
+    tree.parts.extend(files::parts(manifest, host, contents)?);
+    Ok(tree)
+}
+
+/// The parts of all containers. An image that several use is there once, where its first user is.
+fn containers(manifest: &Manifest, images: &Images, contents: &mut Contents) -> Result<Vec<Part>> {
+    let ids = manifest.ids();
+    let volumes: BTreeMap<&str, &Volume> = manifest.volumes.iter().map(|v| (v.name.as_str(), v)).collect();
+    let names = bundle::Names {
+        ids: &ids,
+        volumes: &volumes,
+    };
+    let mut unpacked: BTreeMap<String, String> = BTreeMap::new();
+    let mut parts = Vec::new();
+    for (section, containers) in manifest.sections() {
+        for (index, container) in containers.iter().enumerate() {
+            let image = &images[&container.image.value];
+            let readonly = bundle::is_readonly(container, &image.config)?;
+            let directory = directory(section, index, container);
+            let (path, source) = (parse(&directory, &container.name)?, image.name.to_string());
+            let part = |files| Part {
+                location: format!("{section}[{index}]"),
+                name: container.name.value.clone(),
+                source: source.clone(),
+                files,
+            };
+            let below = |name: &str| Path::parse(name).map(|name| path.join(&name)).unwrap_or_default();
+            let first = unpacked.get(&source).is_none();
+            let files = unpacked.entry(source.clone()).or_insert_with(|| {
+                let name = if readonly { paths::ROOTFS } else { paths::LOWER };
+                parts.push(part(Files::Stored {
+                    key: contents.image(image, fixups::Place::Container),
+                    under: below(name),
+                }));
+                format!("/{}", below(name))
+            });
+            let directories = bundle::Directories {
+                bundle: format!("/{path}"),
+                files: files.clone(),
+            };
+            let bundle = bundle::bundle(container, &image.config, &names, &directories)?;
+            let mut own = FileSet::new();
+            own.insert(below(paths::CONFIG), document(&bundle.config));
+            own.insert(below(paths::RUNTIME), document(&bundle.runtime));
+            let empty: &[&str] = match (readonly, first) {
+                (false, _) => &[paths::TMP, paths::ROOTFS],
+                (true, false) => &[paths::ROOTFS],
+                (true, true) => &[],
+            };
+            for name in empty {
+                own.insert(below(name), Node::new(Kind::Directory, 0o755).at(fixups::TIME));
+            }
+            parts.push(part(Files::Listed(own)));
+        }
+    }
+    Ok(parts)
+}
+
+/// A container's directory: with its place in the order where the order counts.
+fn directory(section: &str, index: usize, container: &Container) -> String {
+    let name = &container.name.value;
+    match section {
+        "onboot" => format!("{}/{index:03}-{name}", paths::ONBOOT),
+        "onshutdown" => format!("{}/{index:03}-{name}", paths::ONSHUTDOWN),
+        _ => format!("{}/{name}", paths::SERVICES),
+    }
+}
+
+fn document(value: &impl serde::Serialize) -> Node {
+    Node::new(Kind::File(json::encode(value).into()), 0o644).at(fixups::TIME)
+}
+
+/// A path out of a name that the manifest gives.
+fn parse(path: &str, name: &str) -> Result<Path> {
+    Path::parse(path).map_err(|source| {
+        Error::Entry(layer::LayerError::Name {
+            name: name.to_owned(),
+            source,
+        })
+    })
+}
+
+/// Fills in the name of the file that a diagnostic is about.
+fn place(manifest: &Manifest, mut diagnostic: Diagnostic) -> Diagnostic {
+    if let Some(source) = manifest.sources.get(diagnostic.span.file) {
+        diagnostic.file.clone_from(&source.name);
+    }
+    diagnostic
+}

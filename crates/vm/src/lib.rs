@@ -24,5 +24,5 @@ pub use machine::{
     Accelerator, Arch, Boot, Console, Disk, DiskFormat, Machine, Networking, OnReboot, Protocol, Publish,
 };
 pub use qmp::Qmp;
-pub use running::{Running, find_qemu, run_in_terminal, start};
+pub use running::{Running, find_qemu, run_in_terminal, start, start_detached};
 pub use spelling::{DiskSpec, SpellingError};

@@ -77,6 +77,41 @@ pub fn run_in_terminal(machine: &Machine, qemu: &Path) -> Result<ExitStatus, Err
     prepare(machine, qemu)?.status().map_err(run)
 }
 
+/// Starts a machine that goes on when this program ends; returns QEMU's process number. QEMU puts itself into the
+/// background once the machine runs.
+///
+/// # Errors
+/// As [`start`]. A console on the terminal cannot be detached: it must be a file.
+pub fn start_detached(machine: &Machine, qemu: &Path) -> Result<u32, Error> {
+    let run = |source| Error::Run {
+        program: qemu.to_owned(),
+        source,
+    };
+    let pid_file = pid_file(machine);
+    let mut command = prepare(machine, qemu)?;
+    command.arg("-daemonize").arg("-pidfile").arg(&pid_file);
+    let output = command.stdin(Stdio::null()).output().map_err(run)?;
+    if !output.status.success() {
+        return Err(Error::Exited {
+            program: machine.arch.qemu().to_owned(),
+            status: output.status,
+            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        });
+    }
+    let pid = fs::read_to_string(&pid_file).map_err(run)?;
+    pid.trim()
+        .parse()
+        .map_err(|error| run(std::io::Error::other(error)))
+}
+
+/// Where QEMU writes its process number: beside the console.
+fn pid_file(machine: &Machine) -> PathBuf {
+    match &machine.console {
+        Console::File(path) => path.with_extension("pid"),
+        Console::Terminal | Console::Pipe => PathBuf::from("qemu.pid"),
+    }
+}
+
 impl Running {
     /// QEMU's process number.
     pub fn id(&self) -> u32 {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ironkit_tree::{FileSet, InodeId, Kind, Node, Path};
+use ironkit_tree::{FileSet, InodeId, Kind, Path};
 
 use super::{Change, Entry, LayerError};
 
@@ -41,7 +41,10 @@ pub fn apply(base: &mut FileSet, entries: &[Entry]) -> Result<(), LayerError> {
                 };
                 if !linked {
                     let target = String::from_utf8_lossy(target).into_owned();
-                    return Err(LayerError::DanglingLink { name: entry.shown(), target });
+                    return Err(LayerError::DanglingLink {
+                        name: entry.shown(),
+                        target,
+                    });
                 }
             }
             Change::Whiteout | Change::Opaque => {}
@@ -74,7 +77,10 @@ fn links_to_lower_layers(base: &FileSet, entries: &[Entry]) -> Result<BTreeMap<u
 }
 
 fn parse(entry: &Entry, name: &[u8]) -> Result<Path, LayerError> {
-    Path::parse(name).map_err(|source| LayerError::Name { name: entry.shown(), source })
+    Path::parse(name).map_err(|source| LayerError::Name {
+        name: entry.shown(),
+        source,
+    })
 }
 
 /// Where an entry goes: its name, with symbolic links among its parents followed.
@@ -85,11 +91,20 @@ fn locate(base: &FileSet, entry: &Entry, name: &[u8]) -> Result<Path, LayerError
 /// Follows links as a process would whose root is the image's: an absolute target starts at the root, and `..` stops
 /// there. A loop leaves the path as it is.
 fn follow_parents(base: &FileSet, path: Path) -> Path {
-    let is_link = |path: &Path| base.get(path).is_some_and(|node| matches!(node.kind, Kind::Symlink(_)));
+    let is_link = |path: &Path| {
+        base.get(path)
+            .is_some_and(|node| matches!(node.kind, Kind::Symlink(_)))
+    };
     if !path.ancestors().any(|above| is_link(&above)) {
         return path;
     }
-    let split = |bytes: &[u8]| bytes.split(|&byte| byte == b'/').map(<[u8]>::to_vec).rev().collect::<Vec<_>>();
+    let split = |bytes: &[u8]| {
+        bytes
+            .split(|&byte| byte == b'/')
+            .map(<[u8]>::to_vec)
+            .rev()
+            .collect::<Vec<_>>()
+    };
     let mut todo = split(path.as_bytes());
     let mut done = Path::ROOT;
     let mut followed = 0;
@@ -123,30 +138,49 @@ fn follow_parents(base: &FileSet, path: Path) -> Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ironkit_tree::Node;
 
     fn file(name: &str, text: &str) -> Entry {
         let node = Node::new(Kind::File(text.as_bytes().to_vec().into()), 0o644);
-        Entry { name: name.into(), change: Change::Add(node) }
+        Entry {
+            name: name.into(),
+            change: Change::Add(node),
+        }
     }
 
     fn directory(name: &str) -> Entry {
-        Entry { name: name.into(), change: Change::Add(Node::new(Kind::Directory, 0o755)) }
+        Entry {
+            name: name.into(),
+            change: Change::Add(Node::new(Kind::Directory, 0o755)),
+        }
     }
 
     fn symlink(name: &str, target: &str) -> Entry {
-        Entry { name: name.into(), change: Change::Add(Node::new(Kind::Symlink(target.into()), 0o777)) }
+        Entry {
+            name: name.into(),
+            change: Change::Add(Node::new(Kind::Symlink(target.into()), 0o777)),
+        }
     }
 
     fn link(name: &str, target: &str) -> Entry {
-        Entry { name: name.into(), change: Change::HardLink(target.into()) }
+        Entry {
+            name: name.into(),
+            change: Change::HardLink(target.into()),
+        }
     }
 
     fn gone(name: &str) -> Entry {
-        Entry { name: name.into(), change: Change::Whiteout }
+        Entry {
+            name: name.into(),
+            change: Change::Whiteout,
+        }
     }
 
     fn opaque(name: &str) -> Entry {
-        Entry { name: name.into(), change: Change::Opaque }
+        Entry {
+            name: name.into(),
+            change: Change::Opaque,
+        }
     }
 
     /// `path=content`, `path@target` for links, `path/` for directories.
@@ -175,12 +209,39 @@ mod tests {
 
     #[test]
     fn layers_stack() {
-        check(&[&[file("a", "1"), file("d/b", "2")], &[file("a", "3")]], "a=3 d/ d/b=2");
-        check(&[&[file("d/a", "1"), file("d/b", "2")], &[gone("d/a")]], "d/ d/b=2");
-        check(&[&[file("d/a", "1"), file("d/b/c", "2")], &[opaque("d/"), file("d/n", "3")]], "d/ d/n=3");
-        check(&[&[file("d/a", "1")], &[file("d/n", "3"), opaque("d/")]], "d/ d/n=3");
-        check(&[&[file("d/a", "1")], &[gone("d"), directory("d"), file("d/n", "2")]], "d/ d/n=2");
-        check(&[&[file("d/a", "1")], &[directory("d"), file("d/n", "2"), gone("d")]], "d/ d/n=2");
+        check(
+            &[&[file("a", "1"), file("d/b", "2")], &[file("a", "3")]],
+            "a=3 d/ d/b=2",
+        );
+        check(
+            &[&[file("d/a", "1"), file("d/b", "2")], &[gone("d/a")]],
+            "d/ d/b=2",
+        );
+        check(
+            &[
+                &[file("d/a", "1"), file("d/b/c", "2")],
+                &[opaque("d/"), file("d/n", "3")],
+            ],
+            "d/ d/n=3",
+        );
+        check(
+            &[&[file("d/a", "1")], &[file("d/n", "3"), opaque("d/")]],
+            "d/ d/n=3",
+        );
+        check(
+            &[
+                &[file("d/a", "1")],
+                &[gone("d"), directory("d"), file("d/n", "2")],
+            ],
+            "d/ d/n=2",
+        );
+        check(
+            &[
+                &[file("d/a", "1")],
+                &[directory("d"), file("d/n", "2"), gone("d")],
+            ],
+            "d/ d/n=2",
+        );
         check(&[&[file("d/a", "1")], &[file("d", "2")]], "d=2");
         check(&[&[file("a", "1")], &[file("a/b", "2")]], "a/ a/b=2");
         check(&[&[file("a", "1"), file("a", "2")]], "a=2");
@@ -192,15 +253,36 @@ mod tests {
         check(&[&[file("a", "1")], &[link("b", "a"), file("a", "2")]], "a=2 b=1");
         check(&[&[file("a", "1")], &[link("b", "a"), gone("a")]], "b=1");
         check(&[&[file("a", "1")], &[file("a", "2"), link("b", "a")]], "a=2 b=2");
-        check(&[&[file("a", "1"), link("b", "/a"), link("c", "./b")]], "a=1 b=1 c=1");
+        check(
+            &[&[file("a", "1"), link("b", "/a"), link("c", "./b")]],
+            "a=1 b=1 c=1",
+        );
     }
 
     #[test]
     fn parents_that_are_links_are_followed_inside_the_root() {
-        check(&[&[file("usr/lib/x", "1"), symlink("lib", "usr/lib")], &[file("lib/y", "2")]], "lib@usr/lib usr/ usr/lib/ usr/lib/x=1 usr/lib/y=2");
-        check(&[&[symlink("out", "../../etc")], &[file("out/passwd", "1")]], "etc/ etc/passwd=1 out@../../etc");
-        check(&[&[symlink("out", "/etc")], &[gone("out/passwd"), file("out/x", "1")]], "etc/ etc/x=1 out@/etc");
-        check(&[&[symlink("a", "b"), symlink("b", "a")], &[file("a/x", "1")]], "a/ a/x=1 b@a");
+        check(
+            &[
+                &[file("usr/lib/x", "1"), symlink("lib", "usr/lib")],
+                &[file("lib/y", "2")],
+            ],
+            "lib@usr/lib usr/ usr/lib/ usr/lib/x=1 usr/lib/y=2",
+        );
+        check(
+            &[&[symlink("out", "../../etc")], &[file("out/passwd", "1")]],
+            "etc/ etc/passwd=1 out@../../etc",
+        );
+        check(
+            &[
+                &[symlink("out", "/etc")],
+                &[gone("out/passwd"), file("out/x", "1")],
+            ],
+            "etc/ etc/x=1 out@/etc",
+        );
+        check(
+            &[&[symlink("a", "b"), symlink("b", "a")], &[file("a/x", "1")]],
+            "a/ a/x=1 b@a",
+        );
     }
 
     #[test]
@@ -210,9 +292,15 @@ mod tests {
             (file("a/../../x", "1"), "entry `a/../../x` is refused"),
             (gone("../x"), "entry `../x` is refused"),
             (link("a", "../../etc/shadow"), "entry `a` is refused"),
-            (link("a", "b"), "entry `a` is a hard link to `b`, which is not a file of this or a lower layer"),
+            (
+                link("a", "b"),
+                "entry `a` is a hard link to `b`, which is not a file of this or a lower layer",
+            ),
         ] {
-            assert_eq!(apply(&mut FileSet::new(), &[entry]).unwrap_err().to_string(), expect);
+            assert_eq!(
+                apply(&mut FileSet::new(), &[entry]).unwrap_err().to_string(),
+                expect
+            );
         }
     }
 }

@@ -31,11 +31,17 @@ pub struct Place {
 pub fn read(stream: &mut dyn Read, place: Place) -> Result<Vec<Entry>, LayerError> {
     let mut archive = tar::Archive::new(stream);
     let mut entries = Vec::new();
-    let broken = |entries: &Vec<Entry>, source| LayerError::Read { entries: entries.len(), source };
+    let broken = |entries: &Vec<Entry>, source| LayerError::Read {
+        entries: entries.len(),
+        source,
+    };
     for entry in archive.entries().map_err(|source| broken(&entries, source))? {
         let mut entry = entry.map_err(|source| broken(&entries, source))?;
         if entries.len() == ENTRIES_MAX {
-            return Err(LayerError::Limit { what: "entries".into(), limit: ENTRIES_MAX });
+            return Err(LayerError::Limit {
+                what: "entries".into(),
+                limit: ENTRIES_MAX,
+            });
         }
         let records = pax_records(&mut entry).map_err(|source| broken(&entries, source))?;
         if let Some(read) = read_entry(&mut entry, &records, place)? {
@@ -66,35 +72,65 @@ fn read_entry(
     let name = entry.path_bytes().into_owned();
     let shown = String::from_utf8_lossy(&name).into_owned();
     if name.len() > NAME_MAX {
-        let what = format!("a name of {} bytes ({}…)", name.len(), shown.chars().take(60).collect::<String>());
-        return Err(LayerError::Limit { what, limit: NAME_MAX });
+        let what = format!(
+            "a name of {} bytes ({}…)",
+            name.len(),
+            shown.chars().take(60).collect::<String>()
+        );
+        return Err(LayerError::Limit {
+            what,
+            limit: NAME_MAX,
+        });
     }
     if let Some(change) = whiteout(&name) {
         return Ok(Some(change));
     }
     let failed = |source| LayerError::Read { entries: 0, source };
-    let unsupported = |what: String| LayerError::Unsupported { name: shown.clone(), what };
+    let unsupported = |what: String| LayerError::Unsupported {
+        name: shown.clone(),
+        what,
+    };
     if records.keys().any(|key| key.starts_with(b"GNU.sparse.")) {
         return Err(unsupported("a sparse file".into()));
     }
-    let link = || entry.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default();
+    let link = || {
+        entry
+            .link_name_bytes()
+            .map(|link| link.into_owned())
+            .unwrap_or_default()
+    };
     let kind = match entry.header().entry_type() {
         // Before POSIX, a directory was a file whose name ends in a slash.
         EntryType::Regular if name.ends_with(b"/") && entry.size() == 0 => Kind::Directory,
         EntryType::Regular | EntryType::Continuous => Kind::File(content(entry, place).map_err(failed)?),
         EntryType::Directory => Kind::Directory,
         EntryType::Symlink => Kind::Symlink(link()),
-        EntryType::Link => return Ok(Some(Entry { change: Change::HardLink(link()), name })),
-        EntryType::Char => device(entry).map(|(major, minor)| Kind::CharDevice(major, minor)).map_err(failed)?,
-        EntryType::Block => device(entry).map(|(major, minor)| Kind::BlockDevice(major, minor)).map_err(failed)?,
+        EntryType::Link => {
+            return Ok(Some(Entry {
+                change: Change::HardLink(link()),
+                name,
+            }));
+        }
+        EntryType::Char => device(entry)
+            .map(|(major, minor)| Kind::CharDevice(major, minor))
+            .map_err(failed)?,
+        EntryType::Block => device(entry)
+            .map(|(major, minor)| Kind::BlockDevice(major, minor))
+            .map_err(failed)?,
         EntryType::Fifo => Kind::Fifo,
         EntryType::XGlobalHeader => return Ok(None),
         EntryType::GNUSparse => return Err(unsupported("a sparse file".into())),
-        other => return Err(unsupported(format!("an entry of type {:?}", char::from(other.as_byte())))),
+        other => {
+            return Err(unsupported(format!(
+                "an entry of type {:?}",
+                char::from(other.as_byte())
+            )));
+        }
     };
     let header = entry.header();
     let id = |id: io::Result<u64>| {
-        u32::try_from(id.map_err(failed)?).map_err(|_| unsupported("owned by an id of more than 32 bits".into()))
+        u32::try_from(id.map_err(failed)?)
+            .map_err(|_| unsupported("owned by an id of more than 32 bits".into()))
     };
     let node = Node {
         kind,
@@ -105,18 +141,30 @@ fn read_entry(
         xattrs: xattrs(records),
         implied: false,
     };
-    Ok(Some(Entry { name, change: Change::Add(node) }))
+    Ok(Some(Entry {
+        name,
+        change: Change::Add(node),
+    }))
 }
 
 /// `dir/.wh.name` and `dir/.wh..wh..opq`.
 fn whiteout(name: &[u8]) -> Option<Entry> {
-    let slash = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    let slash = name
+        .iter()
+        .rposition(|&byte| byte == b'/')
+        .map_or(0, |slash| slash + 1);
     let (directory, file) = name.split_at(slash);
     if file == OPAQUE {
-        return Some(Entry { name: directory.to_vec(), change: Change::Opaque });
+        return Some(Entry {
+            name: directory.to_vec(),
+            change: Change::Opaque,
+        });
     }
     let hidden = file.strip_prefix(WHITEOUT)?;
-    Some(Entry { name: [directory, hidden].concat(), change: Change::Whiteout })
+    Some(Entry {
+        name: [directory, hidden].concat(),
+        change: Change::Whiteout,
+    })
 }
 
 /// Hashes the content and refers to it.
@@ -125,15 +173,26 @@ fn content(entry: &mut tar::Entry<'_, impl Read>, place: Place) -> io::Result<Co
     let mut hasher = Hasher::new();
     let copied = io::copy(entry, &mut hasher)?;
     if copied != size {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{copied} of {size} bytes are there")));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            format!("{copied} of {size} bytes are there"),
+        ));
     }
     let digest = hasher.finish();
-    Ok(Content::Blob { layer: place.layer, offset: place.offset + offset, size, digest })
+    Ok(Content::Blob {
+        layer: place.layer,
+        offset: place.offset + offset,
+        size,
+        digest,
+    })
 }
 
 fn device(entry: &tar::Entry<'_, impl Read>) -> io::Result<(u32, u32)> {
     let header = entry.header();
-    Ok((header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0)))
+    Ok((
+        header.device_major()?.unwrap_or(0),
+        header.device_minor()?.unwrap_or(0),
+    ))
 }
 
 /// Whole seconds of a PAX time, rounded down: `1492533000.25`.
@@ -142,10 +201,15 @@ fn mtime(records: &Records) -> Option<i64> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let seconds: i64 = seconds.parse().ok()?;
     let before = text.starts_with('-') && fraction.bytes().any(|digit| digit != b'0');
-    Some(if before { seconds.saturating_sub(1) } else { seconds })
+    Some(if before {
+        seconds.saturating_sub(1)
+    } else {
+        seconds
+    })
 }
 
 fn xattrs(records: &Records) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let attribute = |(key, value): (&Vec<u8>, &Vec<u8>)| Some((key.strip_prefix(XATTR)?.to_vec(), value.clone()));
+    let attribute =
+        |(key, value): (&Vec<u8>, &Vec<u8>)| Some((key.strip_prefix(XATTR)?.to_vec(), value.clone()));
     records.iter().filter_map(attribute).collect()
 }

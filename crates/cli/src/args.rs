@@ -1,0 +1,302 @@
+//! The arguments, in LinuxKit's spelling with IronKit's additions.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+/// Build, run and publish minimal, immutable Linux systems out of container images.
+#[derive(Debug, Parser)]
+#[command(name = "ironkit", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ironkit build examples/minimal.yml                  write minimal-kernel, minimal-initrd.img, minimal-cmdline
+  ironkit run qemu --publish 8080:80 minimal          boot them; Ctrl-A X leaves
+  ironkit pkg build components/nginx                  build one component into the cache
+  ironkit cache ls                                    what is in the cache";
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Directory of the content store [default: $LINUXKIT_CACHE or ~/.linuxkit/cache]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub cache: Option<PathBuf>,
+    /// Ask this registry instead: [REGISTRY=]URL; may be repeated
+    #[arg(long, global = true, value_name = "MIRROR")]
+    pub mirror: Vec<String>,
+    /// PEM file of a certificate authority to trust beside the system's; may be repeated
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub cert_file: Vec<PathBuf>,
+    /// Print errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// How much to tell, 0 to 3: 2 prints each step also when it goes to a file
+    #[arg(short, long, global = true, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build a bootable image from manifests
+    Build(BuildArguments),
+    /// Run a built image in a virtual machine
+    Run(RunArguments),
+    /// Build component images
+    #[command(subcommand)]
+    Pkg(PkgCommand),
+    /// Look into the content store, and fill or empty it
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// Print the version
+    Version(VersionArguments),
+    /// Print a script that completes arguments: ironkit completion bash > /etc/bash_completion.d/ironkit
+    Completion {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ironkit build minimal.yml                     minimal-kernel, minimal-initrd.img and minimal-cmdline
+  ironkit build --name web --dir out a.yml b.yml    merged left to right, into out/web-*
+  ironkit build - < minimal.yml                 from standard input")]
+pub struct BuildArguments {
+    /// Manifests: files, addresses, or - for standard input; later ones are merged over earlier ones
+    #[arg(required = true, value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifests: Vec<String>,
+    /// Base name of the outputs [default: that of the last manifest]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Directory of the outputs
+    #[arg(long, default_value = ".", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Output formats, separated by commas or repeated
+    #[arg(short, long, default_value = "kernel+initrd", value_delimiter = ',')]
+    pub format: Vec<String>,
+    /// Architecture of the image: amd64 or arm64 [default: this machine's]
+    #[arg(long)]
+    pub arch: Option<String>,
+    /// Ask registries also for images that the cache has
+    #[arg(long)]
+    pub pull: bool,
+    /// Fail rather than change the lock file of a component
+    #[arg(long)]
+    pub locked: bool,
+    /// Print what each component takes
+    #[arg(long)]
+    pub sizes: bool,
+    /// Leave out the list of packages; this version writes none yet
+    #[arg(long)]
+    pub no_sbom: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct RunArguments {
+    #[command(subcommand)]
+    pub backend: Option<Backend>,
+    #[command(flatten)]
+    pub qemu: QemuArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Backend {
+    /// Run with QEMU
+    Qemu(QemuArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ironkit run qemu minimal                            console on this terminal; Ctrl-A X leaves
+  ironkit run qemu --publish 8080:80 --mem 512 minimal
+  ironkit run qemu --disk size=4G minimal             with a disk, kept in minimal-state/
+  ironkit run qemu --detached minimal                 in the background; the console goes to minimal-state/console")]
+pub struct QemuArguments {
+    /// Base name of the image, as given to `build --name`
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub name: Option<String>,
+    /// Number of processors
+    #[arg(long, default_value_t = 1)]
+    pub cpus: u32,
+    /// Memory in MiB
+    #[arg(long, default_value_t = 1024)]
+    pub mem: u64,
+    /// Reach a port of the guest on this machine: [ADDRESS:]HOST:GUEST[/udp]; may be repeated
+    #[arg(long, value_name = "PORTS")]
+    pub publish: Vec<ironkit_vm::Publish>,
+    /// A disk: file=PATH,size=1G,format=qcow2; made when it is not there; may be repeated
+    #[arg(long, value_name = "DISK")]
+    pub disk: Vec<ironkit_vm::DiskSpec>,
+    /// Accelerator: auto, kvm or tcg
+    #[arg(long, default_value = "auto")]
+    pub accel: ironkit_vm::Accel,
+    /// Architecture of the machine: x86_64 or aarch64 [default: this machine's]
+    #[arg(long)]
+    pub arch: Option<ironkit_vm::Arch>,
+    /// Network: user or none
+    #[arg(long, default_value = "user")]
+    pub networking: String,
+    /// Run in the background
+    #[arg(long, alias = "detach")]
+    pub detached: bool,
+    /// Directory for disks, sockets and the console of a detached machine [default: NAME-state]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Write the guest's boot report, one JSON document a line, to this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Add this to the kernel's command line
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    pub append: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PkgCommand {
+    /// Build components from the build.yml in their folders
+    Build(PkgBuildArguments),
+    /// Print the image reference that a component has as things stand
+    ShowTag(PkgTagArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct PkgBuildArguments {
+    /// Folders with a build.yml
+    #[arg(required = true, value_hint = ValueHint::DirPath)]
+    pub path: Vec<String>,
+    /// Build also what the cache has
+    #[arg(long)]
+    pub force: bool,
+    /// Fail rather than change a lock file
+    #[arg(long)]
+    pub locked: bool,
+    /// Architecture of the image [default: this machine's]
+    #[arg(long)]
+    pub arch: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PkgTagArguments {
+    /// Folders with a build.yml
+    #[arg(required = true, value_hint = ValueHint::DirPath)]
+    pub path: Vec<String>,
+    /// Print the full reference, with the registry
+    #[arg(long)]
+    pub canonical: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// List the images
+    Ls,
+    /// Pull images from their registries
+    Pull {
+        /// Image references
+        #[arg(required = true, value_name = "REFERENCE")]
+        references: Vec<String>,
+        /// Platform: os/architecture [default: linux and this machine's]
+        #[arg(long)]
+        platform: Option<ironkit_oci::Platform>,
+    },
+    /// Read image archives (OCI or docker save)
+    Import {
+        /// Files, or - for standard input
+        #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        files: Vec<String>,
+        /// Name for an archive that has one image
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Write an image to an archive
+    Export {
+        /// Image reference
+        reference: String,
+        /// The archive, or - for standard output
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        outfile: String,
+        /// oci or docker
+        #[arg(long, default_value = "oci")]
+        format: String,
+        /// Platform: os/architecture [default: linux and this machine's]
+        #[arg(long)]
+        platform: Option<ironkit_oci::Platform>,
+    },
+    /// Remove images, and the blobs that no other image needs
+    Rm {
+        /// Image references, as `cache ls` prints them or shorter
+        #[arg(required = true, value_name = "REFERENCE")]
+        references: Vec<String>,
+    },
+    /// Remove all images and derived data
+    Clean {
+        /// Keep the images: remove what none of them needs, and what can be made again
+        #[arg(long)]
+        unneeded: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct VersionArguments {
+    /// The number only
+    #[arg(long)]
+    pub short: bool,
+}
+
+/// Arguments as people write them: LinuxKit's `--o` and the long flags of its old documentation with one dash.
+pub fn accepted(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    const OLD: [&str; 7] = ["-format", "-name", "-dir", "-arch", "-pull", "-publish", "-mem"];
+    arguments.map(|argument| match argument.to_str() {
+        Some(text)
+            if OLD
+                .iter()
+                .any(|old| text == *old || text.starts_with(&format!("{old}="))) =>
+        {
+            OsString::from(format!("-{text}"))
+        }
+        _ => argument,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn both_ways_to_run_take_the_same_arguments() {
+        for line in [
+            "ironkit run qemu --publish 8080:80 --mem 512 minimal",
+            "ironkit run --publish 8080:80 --mem 512 minimal",
+            "ironkit run qemu -publish 8080:80 -mem=512 minimal",
+        ] {
+            let parsed = Arguments::try_parse_from(accepted(line.split(' ').map(OsString::from))).unwrap();
+            let Command::Run(run) = parsed.command else {
+                panic!("{line}")
+            };
+            let qemu = match run.backend {
+                Some(Backend::Qemu(qemu)) => qemu,
+                None => run.qemu,
+            };
+            assert_eq!(
+                (qemu.name.as_deref(), qemu.mem, qemu.publish.len()),
+                (Some("minimal"), 512, 1),
+                "{line}"
+            );
+        }
+    }
+}

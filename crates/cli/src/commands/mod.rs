@@ -1,0 +1,11 @@
+//! One file for each command.
+
+pub mod build;
+pub mod cache;
+pub mod completion;
+pub mod pkg;
+pub mod run;
+pub mod version;
+
+/// What a command gives back.
+pub type Outcome = Result<(), crate::exit::Failure>;

@@ -1,0 +1,56 @@
+//! `ironkit pkg`.
+
+use ironkit_pipeline::packages::{self, PackageOptions};
+
+use super::Outcome;
+use crate::args::{Global, PkgBuildArguments, PkgCommand, PkgTagArguments};
+use crate::console::{Console, size};
+use crate::environment;
+
+/// Dispatches.
+pub fn run(global: &Global, command: &PkgCommand, console: &Console) -> Outcome {
+    match command {
+        PkgCommand::Build(arguments) => build(global, arguments, console),
+        PkgCommand::ShowTag(arguments) => show_tag(global, arguments, console),
+    }
+}
+
+/// Builds each component and prints its reference; what changed in its lock file goes to standard error.
+fn build(global: &Global, arguments: &PkgBuildArguments, console: &Console) -> Outcome {
+    let context = environment::context(global)?;
+    let platform = environment::platform(arguments.arch.as_deref())?;
+    let store = context.store()?;
+    let options = PackageOptions {
+        locked: arguments.locked,
+        force: arguments.force,
+    };
+    for path in &arguments.path {
+        let recipe = packages::load(&context, path)?;
+        for warning in &recipe.warnings {
+            console.inform(&warning.to_string());
+        }
+        let built = packages::build(&context, &store, &recipe, &platform, options, console)?;
+        for change in &built.changes {
+            console.inform(&format!("{path}/build.lock: {change}"));
+        }
+        let state = if built.cached {
+            "already in the cache"
+        } else {
+            "built"
+        };
+        console.inform(&format!("{path}: {state}, {}", size(built.layer_size)));
+        console.print(&built.reference.to_string());
+    }
+    Ok(())
+}
+
+fn show_tag(global: &Global, arguments: &PkgTagArguments, console: &Console) -> Outcome {
+    let context = environment::context(global)?;
+    for path in &arguments.path {
+        let recipe = packages::load(&context, path)?;
+        let reference = ironkit_package::reference(&recipe)?.to_string();
+        let short = reference.strip_prefix("docker.io/").unwrap_or(&reference);
+        console.print(if arguments.canonical { &reference } else { short });
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What the environment says: the only place that reads it, beside `main`.
+
+use std::env;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use ironkit_oci::{Mirror, Platform, RegistryOptions};
+use ironkit_package::Machine;
+use ironkit_pipeline::{Context, Error};
+
+use crate::args::Global;
+
+/// The machine as the pipeline needs to know it.
+///
+/// # Errors
+/// A mirror or credentials file that cannot be understood.
+pub fn context(global: &Global) -> Result<Context, Error> {
+    let home = PathBuf::from(variable("HOME").unwrap_or_default());
+    let cache = match (&global.cache, variable("LINUXKIT_CACHE")) {
+        (Some(cache), _) => cache.clone(),
+        (None, Some(cache)) => PathBuf::from(cache),
+        (None, None) => home.join(".linuxkit/cache"),
+    };
+    let apt = PathBuf::from("/etc/apt");
+    let keyrings = PathBuf::from("/usr/share/keyrings");
+    Ok(Context {
+        cache,
+        working_directory: env::current_dir().map_err(|source| Error::Read {
+            path: ".".into(),
+            source,
+        })?,
+        registry: registry(global, &home)?,
+        home,
+        packages: Machine {
+            mirror: variable("IRONKIT_DEBIAN_MIRROR"),
+            apt,
+            keyrings,
+        },
+        threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    })
+}
+
+/// The platform of images: what was asked for, or this machine's.
+///
+/// # Errors
+/// An architecture that is not one of those IronKit can build for.
+pub fn platform(arch: Option<&str>) -> Result<Platform, Error> {
+    let arch = match arch.unwrap_or(env::consts::ARCH) {
+        "x86_64" | "amd64" => "amd64",
+        "aarch64" | "arm64" => "arm64",
+        "riscv64" => "riscv64",
+        other => {
+            return Err(Error::Usage {
+                message: format!("`{other}` is not an architecture"),
+                hint: "amd64, arm64 and riscv64 are".to_owned(),
+            });
+        }
+    };
+    Ok(Platform::linux(arch))
+}
+
+fn registry(global: &Global, home: &std::path::Path) -> Result<RegistryOptions, Error> {
+    let mut options = RegistryOptions::default();
+    options.http.extra_roots.clone_from(&global.cert_file);
+    options.http.proxy = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"]
+        .into_iter()
+        .find_map(variable);
+    let exceptions = ["no_proxy", "NO_PROXY"]
+        .into_iter()
+        .find_map(variable)
+        .unwrap_or_default();
+    options.http.no_proxy = exceptions
+        .split(',')
+        .map(|host| host.trim().to_owned())
+        .filter(|h| !h.is_empty())
+        .collect();
+    let from_environment = variable("LINUXKIT_MIRROR").unwrap_or_default();
+    let given = from_environment
+        .split([',', ' '])
+        .filter(|mirror| !mirror.is_empty())
+        .map(str::to_owned);
+    options.mirrors = given
+        .chain(global.mirror.iter().cloned())
+        .map(|text| mirror(&text))
+        .collect::<Result<_, _>>()?;
+    let docker = variable("DOCKER_CONFIG")
+        .map_or_else(|| home.join(".docker"), PathBuf::from)
+        .join("config.json");
+    let podman = variable("REGISTRY_AUTH_FILE").map(PathBuf::from);
+    let podman = podman
+        .or_else(|| variable("XDG_RUNTIME_DIR").map(|run| PathBuf::from(run).join("containers/auth.json")));
+    for file in podman.into_iter().chain([docker]).filter(|file| file.exists()) {
+        options.read_docker_config(&file)?;
+    }
+    Ok(options)
+}
+
+/// `[REGISTRY=]URL`.
+fn mirror(text: &str) -> Result<Mirror, Error> {
+    let (registry, url) = match text.split_once('=') {
+        Some((registry, url)) => (Some(registry.to_owned()), url),
+        None => (None, text),
+    };
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(Error::Usage {
+            message: format!("`{text}` is not a mirror: its address has no scheme"),
+            hint: "write it as https://HOST or REGISTRY=https://HOST".to_owned(),
+        });
+    }
+    Ok(Mirror {
+        registry,
+        url: url.to_owned(),
+    })
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,94 @@
+//! Exit codes, and the one place where errors are printed.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use ironkit_manifest::SourceFile;
+use ironkit_pipeline::Error;
+
+use crate::diagnostics;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to.
+    Done = 0,
+    /// What the user gave it is wrong.
+    Input = 1,
+    /// The machine, the network or a registry failed it.
+    Environment = 2,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// An error and the texts that its places are in.
+#[derive(Debug)]
+pub struct Failure {
+    error: Error,
+    sources: Vec<SourceFile>,
+}
+
+impl Failure {
+    /// An error with places in `sources`.
+    pub fn in_sources(error: Error, sources: &[SourceFile]) -> Failure {
+        Failure {
+            error,
+            sources: sources.to_vec(),
+        }
+    }
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure {
+            error: error.into(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// Prints why a command failed and says how it ends.
+pub fn report(failure: &Failure) -> ExitCode {
+    let error = &failure.error;
+    if let Error::Manifest(list) = error {
+        diagnostics::print(list, &failure.sources);
+    } else {
+        let mut text = format!("{ERROR}error:{ERROR:#} {error}");
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            // A chain names each cause once.
+            if !text.ends_with(&cause.to_string()) {
+                let _ = write!(text, ": {cause}");
+            }
+            source = cause.source();
+        }
+        if let Some(hint) = error.hint() {
+            let _ = write!(text, "\n{HINT}hint:{HINT:#} {hint}");
+        }
+        crate::console::error_line(&text);
+    }
+    if error.is_input() {
+        Exit::Input.into()
+    } else {
+        Exit::Environment.into()
+    }
+}
+
+/// Prints what clap has to say: help and version are no errors.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    // Nothing can be done about an output that is closed.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Input.into()
+    } else {
+        Exit::Done.into()
+    }
+}

@@ -1,0 +1,94 @@
+//! The errors of all stages, as one.
+
+use std::path::PathBuf;
+
+use ironkit_manifest::Diagnostic;
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What stopped a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Mistakes in manifests, with their places.
+    #[error("{} in the manifest", match .0.len() { 1 => "a mistake".to_owned(), many => format!("{many} mistakes") })]
+    Manifest(Vec<Diagnostic>),
+    /// A file of the user's that cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An output that cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The output.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something that LinuxKit or this project's documentation has, and this version does not.
+    #[error("{0} is not supported yet")]
+    NotSupported(String),
+    /// Arguments that do not go together.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The store or a registry.
+    #[error(transparent)]
+    Oci(#[from] ironkit_oci::Error),
+    /// The root file system.
+    #[error(transparent)]
+    Rootfs(ironkit_rootfs::Error),
+    /// The contents of the tree.
+    #[error("cannot put the image together")]
+    Tree(#[source] ironkit_tree::BoxError),
+    /// An output format.
+    #[error(transparent)]
+    Image(#[from] ironkit_image::Error),
+    /// A component.
+    #[error(transparent)]
+    Package(#[from] ironkit_package::Error),
+    /// A virtual machine.
+    #[error(transparent)]
+    Vm(#[from] ironkit_vm::Error),
+}
+
+impl From<ironkit_rootfs::Error> for Error {
+    fn from(error: ironkit_rootfs::Error) -> Error {
+        match error {
+            ironkit_rootfs::Error::Manifest(list) | ironkit_rootfs::Error::Label(list) => {
+                Error::Manifest(list)
+            }
+            error => Error::Rootfs(error),
+        }
+    }
+}
+
+impl Error {
+    /// Advice for a person.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Usage { hint, .. } => Some(hint.clone()),
+            Error::Oci(error) => error.hint(),
+            Error::Rootfs(error) => error.hint(),
+            Error::Package(error) => error.hint(),
+            Error::Vm(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    /// Whether the user's input is at fault, and not the machine or the network.
+    pub fn is_input(&self) -> bool {
+        matches!(
+            self,
+            Error::Manifest(_) | Error::Usage { .. } | Error::NotSupported(_) | Error::Read { .. }
+        )
+    }
+}

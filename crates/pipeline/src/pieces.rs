@@ -1,0 +1,70 @@
+//! The content store as the cache of finished pieces of images.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+
+use ironkit_image::Cache;
+use ironkit_oci::Store;
+use ironkit_tree::{BoxError, Digest};
+
+/// The kind of derived data.
+const KIND: &str = "pieces";
+
+/// Keeps pieces in a store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pieces<'a>(pub &'a Store);
+
+impl Cache for Pieces<'_> {
+    fn append(&self, key: &Digest, out: &mut File) -> Result<Option<u64>, BoxError> {
+        let key = translate(key);
+        let Some(piece) = self.0.derived(KIND, &key)? else {
+            return Ok(None);
+        };
+        let start = out.stream_position()?;
+        match piece.copy_to(out) {
+            Ok(size) => Ok(Some(size)),
+            Err(ironkit_oci::Error::CorruptDerived { .. }) => {
+                out.set_len(start)?;
+                out.seek(SeekFrom::Start(start))?;
+                self.0.remove_derived(KIND, &key)?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn read(&self, key: &Digest) -> Result<Option<Vec<u8>>, BoxError> {
+        // Damaged is as good as absent.
+        Ok(self
+            .0
+            .derived(KIND, &translate(key))?
+            .and_then(|piece| piece.read().ok()))
+    }
+
+    fn has(&self, key: &Digest) -> Result<bool, BoxError> {
+        Ok(self.0.derived(KIND, &translate(key))?.is_some())
+    }
+
+    fn put(
+        &self,
+        key: &Digest,
+        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), BoxError>,
+    ) -> Result<(), BoxError> {
+        let mut failure = None;
+        let stored = self.0.put_derived(KIND, &translate(key), &mut |out| {
+            write(out).map_err(|error| {
+                let text = error.to_string();
+                failure = Some(error);
+                io::Error::other(text)
+            })
+        });
+        match (failure, stored) {
+            (Some(error), _) => Err(error),
+            (None, stored) => Ok(stored.map(drop)?),
+        }
+    }
+}
+
+fn translate(key: &Digest) -> ironkit_oci::Digest {
+    ironkit_oci::Digest::from(*key.bytes())
+}

@@ -1,0 +1,113 @@
+//! References → images: from the store, from a recipe, from a registry, in this order.
+
+use ironkit_manifest::{Diagnostic, Manifest, Spanned};
+use ironkit_oci::{Image, Lookup, Platform, Reference, Registry, Store};
+use ironkit_rootfs::Images;
+
+use crate::packages::{self, Named, PackageOptions};
+use crate::{Context, Error, Result, Watcher};
+
+/// How images are looked for.
+#[derive(Debug, Clone)]
+pub struct ResolveOptions {
+    /// What they are for.
+    pub platform: Platform,
+    /// Ask the registry also for what the store has.
+    pub pull: bool,
+    /// How components that the store lacks are built.
+    pub packages: PackageOptions,
+}
+
+/// Finds every image of a manifest. Those that cannot be had are reported together, each at its place.
+///
+/// # Errors
+/// [`Error::Manifest`] for images, other errors for the store itself.
+pub fn images(
+    context: &Context,
+    store: &Store,
+    manifest: &Manifest,
+    named: &Named,
+    options: &ResolveOptions,
+    watcher: &dyn Watcher,
+) -> Result<Images> {
+    let mut images = Images::new();
+    let mut mistakes = Vec::new();
+    let mut registry = None;
+    for reference in ironkit_rootfs::references(manifest) {
+        let resolver = Resolver {
+            context,
+            store,
+            options,
+            watcher,
+        };
+        match resolver.image(reference, named, &mut registry) {
+            Ok(image) => {
+                images.insert(reference.value.clone(), image);
+            }
+            Err(error) => mistakes.push(diagnostic(manifest, reference, &error)),
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(images)
+    } else {
+        Err(Error::Manifest(mistakes))
+    }
+}
+
+struct Resolver<'a> {
+    context: &'a Context,
+    store: &'a Store,
+    options: &'a ResolveOptions,
+    watcher: &'a dyn Watcher,
+}
+
+impl Resolver<'_> {
+    fn image(&self, name: &str, named: &Named, registry: &mut Option<Registry>) -> Result<Image> {
+        let reference: Reference = name.parse()?;
+        if !self.options.pull || named.recipe(name).is_some() {
+            for candidate in [&reference, &reference.or_latest()] {
+                if let Lookup::Found(image) = self.store.lookup(candidate, &self.options.platform)? {
+                    return Ok(*image);
+                }
+            }
+        }
+        if let Some(recipe) = named.recipe(name) {
+            return self.component(&recipe);
+        }
+        let registry = match registry {
+            Some(registry) => registry,
+            None => registry.insert(self.context.registry()?),
+        };
+        self.watcher.step(&format!("pulling {reference}"));
+        Ok(registry.pull(self.store, &reference, &self.options.platform, self.watcher)?)
+    }
+
+    fn component(&self, recipe: &ironkit_package::Recipe) -> Result<Image> {
+        let platform = &self.options.platform;
+        self.watcher
+            .step(&format!("building {}", recipe.directory.display()));
+        let options = self.options.packages;
+        let built = packages::build(self.context, self.store, recipe, platform, options, self.watcher)?;
+        // The lock file, and with it the name, may have changed: what was built is what is meant.
+        match self.store.lookup(&built.reference, platform)? {
+            Lookup::Found(image) => Ok(*image),
+            _ => Err(ironkit_oci::Error::MissingBlob { digest: built.digest }.into()),
+        }
+    }
+}
+
+/// What was tried, at the reference's place in the manifest.
+fn diagnostic(manifest: &Manifest, reference: &Spanned<String>, error: &Error) -> Diagnostic {
+    let mut message = format!("cannot get the image `{}`: {error}", reference.value);
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    let mut diagnostic = Diagnostic::error(reference.span, message);
+    diagnostic.hint = error.hint();
+    if let Some(file) = manifest.sources.get(reference.span.file) {
+        diagnostic.file.clone_from(&file.name);
+    }
+    diagnostic
+}

@@ -1,0 +1,165 @@
+//! The manifest's `files`.
+
+use std::fs;
+use std::io::{Read, Seek};
+
+use ironkit_manifest::{Diagnostic, File, FileContent, Id, Manifest, Span, Spanned};
+use ironkit_tree::{Content, FileSet, Files, Kind, Node, Part};
+
+use crate::contents::Contents;
+use crate::fixups::TIME;
+use crate::{Error, Host, Result, parse};
+
+/// Source files up to this size, in bytes, are kept in memory; larger ones go through the store.
+const SMALL: u64 = 256 * 1024;
+
+/// One part for each entry, in order.
+///
+/// # Errors
+/// [`Error::Manifest`] with all entries that cannot be made.
+pub(crate) fn parts(manifest: &Manifest, host: &Host, contents: &Contents) -> Result<Vec<Part>> {
+    let mut mistakes = Vec::new();
+    let mut parts = Vec::new();
+    for (index, file) in manifest.files.iter().enumerate() {
+        match entry(manifest, file, host, contents) {
+            Ok(Some(files)) => parts.push(Part {
+                location: format!("files[{index}]"),
+                name: "files".to_owned(),
+                source: "linuxkit.files".to_owned(),
+                files: Files::Listed(files),
+            }),
+            Ok(None) => {}
+            Err(Error::Manifest(list)) => mistakes.extend(list),
+            Err(error) => return Err(error),
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(parts)
+    } else {
+        Err(Error::Manifest(mistakes))
+    }
+}
+
+fn entry(manifest: &Manifest, file: &File, host: &Host, contents: &Contents) -> Result<Option<FileSet>> {
+    let mistake = |span: Span, message: String| {
+        Error::Manifest(vec![crate::place(manifest, Diagnostic::error(span, message))])
+    };
+    let kind = match &file.content {
+        FileContent::Directory => Kind::Directory,
+        FileContent::Symlink(target) => Kind::Symlink(target.value.clone().into_bytes()),
+        FileContent::Contents(text) => Kind::File(text.value.clone().into_bytes().into()),
+        FileContent::Source(path) => match source(path, host, contents) {
+            Ok(content) => Kind::File(content),
+            Err(SourceError::Absent(_)) if file.optional => return Ok(None),
+            Err(SourceError::Absent(reason) | SourceError::Refused(reason)) => {
+                return Err(mistake(
+                    path.span,
+                    format!("cannot read `{}`: {reason}", path.value),
+                ));
+            }
+            Err(SourceError::Store(error)) => return Err(error),
+        },
+        FileContent::Metadata(_) => {
+            let message =
+                "`metadata`, a copy of the manifest inside the image, is not supported yet".to_owned();
+            return Err(mistake(file.path.span, message));
+        }
+    };
+    let ids = manifest.ids();
+    let id = |id: &Option<Spanned<Id>>| match id.as_ref().map(|id| &id.value) {
+        None => Ok(0),
+        Some(Id::Number(number)) => Ok(*number),
+        Some(Id::Name(name)) => ids.get(name).copied().ok_or_else(|| Error::UnknownId {
+            container: file.path.value.clone(),
+            name: name.clone(),
+        }),
+    };
+    let node = Node {
+        uid: id(&file.uid)?,
+        gid: id(&file.gid)?,
+        ..Node::new(kind, file.mode_bits()).at(TIME)
+    };
+    let path = parse(&file.path, &file.path).map_err(|error| mistake(file.path.span, error.to_string()))?;
+    let mut files = FileSet::new();
+    for parent in path.ancestors() {
+        let directory = Node::new(Kind::Directory, searchable(node.mode)).at(TIME);
+        files.insert(
+            parent,
+            Node {
+                uid: node.uid,
+                gid: node.gid,
+                implied: true,
+                ..directory
+            },
+        );
+    }
+    files.insert(path, node);
+    Ok(Some(files))
+}
+
+/// The mode of a directory for a file: who may do anything with the file may search the directory.
+fn searchable(mode: u32) -> u32 {
+    let bits = [(0o700, 0o100), (0o070, 0o010), (0o007, 0o001)];
+    bits.iter().fold(
+        mode & 0o777,
+        |mode, (any, search)| if mode & any != 0 { mode | search } else { mode },
+    )
+}
+
+enum SourceError {
+    /// It is not there, or may not be read: an optional file is left out.
+    Absent(String),
+    /// It is there, and is nothing that has a content.
+    Refused(String),
+    Store(Error),
+}
+
+fn source(path: &str, host: &Host, contents: &Contents) -> std::result::Result<Content, SourceError> {
+    let path = match path.strip_prefix("~/") {
+        Some(rest) => host.home.join(rest),
+        None => host.working_directory.join(path),
+    };
+    let absent = |error: std::io::Error| SourceError::Absent(error.to_string());
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    let metadata = fs::metadata(&path).map_err(absent)?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() {
+            "a directory"
+        } else {
+            "a device, pipe or socket"
+        };
+        return Err(SourceError::Refused(format!("it is {what}, not a regular file")));
+    }
+    let mut file = fs::File::open(&path).map_err(absent)?;
+    if metadata.len() > SMALL {
+        return contents.keep(&mut file).map_err(SourceError::Store);
+    }
+    let mut bytes = Vec::new();
+    (&mut file)
+        .take(SMALL + 1)
+        .read_to_end(&mut bytes)
+        .map_err(absent)?;
+    if bytes.len() as u64 > SMALL {
+        file.rewind().map_err(absent)?;
+        return contents.keep(&mut file).map_err(SourceError::Store);
+    }
+    Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::searchable;
+
+    #[test]
+    fn whoever_reads_a_file_may_search_its_directory() {
+        for (mode, expect) in [
+            (0o600, 0o700),
+            (0o644, 0o755),
+            (0o640, 0o750),
+            (0o4755, 0o755),
+            (0, 0),
+        ] {
+            assert_eq!(searchable(mode), expect, "{mode:o}");
+        }
+    }
+}
