@@ -17,7 +17,9 @@ const BINARIES: [(&str, &str); 2] = [("ironkit-init", "init"), ("ironkit-tools",
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let workspace = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
+    let workspace = Path::new(&env::var("CARGO_MANIFEST_DIR")?)
+        .join("../..")
+        .canonicalize()?;
     for watched in ["guest", "Cargo.toml", "Cargo.lock", "crates/package/build.rs"] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
@@ -29,14 +31,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = format!("{machine}-unknown-linux-gnu");
     let built = build(&workspace, &out, &target)?;
 
-    let mut source = format!("/// What the programs run on.\npub const ARCHITECTURE: &str = {architecture:?};\n\n");
+    let mut source =
+        format!("/// What the programs run on.\npub const ARCHITECTURE: &str = {architecture:?};\n\n");
     source.push_str("static BINARIES: &[Binary] = &[\n");
     for (_, name) in BINARIES {
         let file = built.join(name);
         let copy = out.join(name);
         fs::copy(&file, &copy).map_err(|error| format!("{}: {error}", file.display()))?;
         let digest: [u8; 32] = Sha256::digest(fs::read(&copy)?).into();
-        writeln!(source, "    Binary {{ name: {name:?}, bytes: include_bytes!({copy:?}), digest: {digest:?} }},")?;
+        writeln!(
+            source,
+            "    Binary {{ name: {name:?}, bytes: include_bytes!({copy:?}), digest: {digest:?} }},"
+        )?;
     }
     source.push_str("];\n");
     fs::write(out.join("guest.rs"), source)?;
@@ -48,28 +54,51 @@ fn build(workspace: &Path, out: &Path, target: &str) -> Result<PathBuf, Box<dyn 
     // <target>/<profile>/build/<package>/out: shared by all profiles.
     let directory = out.ancestors().nth(4).unwrap_or(out).join("guest");
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
-    let mut remap = |from: &Path, to: &str| flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    let mut remap =
+        |from: &Path, to: &str| flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     remap(&directory, "/target");
     remap(workspace, "/ironkit");
-    if let Some(home) = env::var_os("CARGO_HOME").map(PathBuf::from).or(env::home_dir().map(|home| home.join(".cargo"))) {
+    if let Some(home) = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or(env::home_dir().map(|home| home.join(".cargo")))
+    {
         remap(&home, "/cargo");
     }
     let mut cargo = Command::new(env::var("CARGO")?);
-    cargo.current_dir(workspace).args(["build", "--quiet", "--locked", "--profile", "guest", "--target", target]);
+    cargo.current_dir(workspace).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--profile",
+        "guest",
+        "--target",
+        target,
+    ]);
     for (package, _) in BINARIES {
         cargo.args(["--package", package]);
     }
     // What the outer cargo says about this build must not reach the inner one; its configuration may.
     const OUTER: [&str; 8] = [
-        "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_TARGET_", "RUSTC",
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "CARGO_CFG_",
+        "CARGO_FEATURE_",
+        "CARGO_PROFILE_",
+        "CARGO_BUILD_",
+        "CARGO_TARGET_",
+        "RUSTC",
     ];
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        if OUTER.iter().any(|start| text.starts_with(start)) || ["RUSTFLAGS", "CARGO_INCREMENTAL"].contains(&&*text) {
+        if OUTER.iter().any(|start| text.starts_with(start))
+            || ["RUSTFLAGS", "CARGO_INCREMENTAL"].contains(&&*text)
+        {
             cargo.env_remove(&name);
         }
     }
-    cargo.env("CARGO_TARGET_DIR", &directory).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    cargo
+        .env("CARGO_TARGET_DIR", &directory)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     let output = cargo.output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

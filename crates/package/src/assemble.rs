@@ -31,7 +31,9 @@ pub fn assemble(recipe: &Recipe, packages: &mut Packages<'_>) -> Result<FileSet,
     let contents = &recipe.definition.contents;
     let mut image = Image {
         files: FileSet::new(),
-        merged: contents.iter().any(|entry| matches!(entry.item, Item::Package { .. })),
+        merged: contents
+            .iter()
+            .any(|entry| matches!(entry.item, Item::Package { .. })),
         taken: BTreeMap::new(),
         pending: Vec::new(),
     };
@@ -41,7 +43,10 @@ pub fn assemble(recipe: &Recipe, packages: &mut Packages<'_>) -> Result<FileSet,
     for name in MERGED {
         let (link, target) = (parse(name), parse(&format!("usr/{name}")));
         if image.merged && image.files.get(&target).is_some() && image.files.get(&link).is_none() {
-            image.files.insert(link, Node::new(Kind::Symlink(format!("usr/{name}").into_bytes()), 0o777));
+            image.files.insert(
+                link,
+                Node::new(Kind::Symlink(format!("usr/{name}").into_bytes()), 0o777),
+            );
         }
     }
     Ok(image.files)
@@ -58,8 +63,16 @@ impl Image {
         self.take_to(package, path, path, &[])
     }
 
-    fn take_to(&mut self, package: &Rc<Package>, path: &Path, to: &Path, except: &[String]) -> Result<(), Error> {
-        let Some(node) = package.files.get(path) else { return Ok(()) };
+    fn take_to(
+        &mut self,
+        package: &Rc<Package>,
+        path: &Path,
+        to: &Path,
+        except: &[String],
+    ) -> Result<(), Error> {
+        let Some(node) = package.files.get(path) else {
+            return Ok(());
+        };
         if except.iter().any(|pattern| glob::matches(pattern, path)) {
             return Ok(());
         }
@@ -68,10 +81,13 @@ impl Image {
             for below in package.files.below(path) {
                 // A pattern that leaves out a directory leaves out what is below it.
                 let left_out = |pattern: &String| {
-                    glob::matches(pattern, below) || below.ancestors().any(|parent| glob::matches(pattern, &parent))
+                    glob::matches(pattern, below)
+                        || below.ancestors().any(|parent| glob::matches(pattern, &parent))
                 };
                 if !except.iter().any(left_out) {
-                    let place = below.below(path).map_or_else(|| below.clone(), |rest| to.join(&rest));
+                    let place = below
+                        .below(path)
+                        .map_or_else(|| below.clone(), |rest| to.join(&rest));
                     self.take_one(package, below, &place)?;
                 }
             }
@@ -86,7 +102,9 @@ impl Image {
     }
 
     fn take_one(&mut self, package: &Rc<Package>, path: &Path, to: &Path) -> Result<(), Error> {
-        let (Some(node), Some(inode)) = (package.files.get(path), package.files.inode(path)) else { return Ok(()) };
+        let (Some(node), Some(inode)) = (package.files.get(path), package.files.inode(path)) else {
+            return Ok(());
+        };
         if let Kind::File(_) = node.kind {
             match self.taken.get(&(package.digest, inode)) {
                 Some(first) if first != to && !self.has(to) => {
@@ -117,7 +135,9 @@ impl Image {
                 Ok(())
             }
             Some(there) if *there == node => Ok(()),
-            Some(_) => Err(Error::Conflict { path: path.to_string() }),
+            Some(_) => Err(Error::Conflict {
+                path: path.to_string(),
+            }),
             None => {
                 self.files.insert(path, node);
                 Ok(())
@@ -128,7 +148,9 @@ impl Image {
     fn check_parents(&self, path: &Path) -> Result<(), Error> {
         let file = |parent: &Path| self.files.get(parent).is_some_and(|node| !node.is_directory());
         match path.ancestors().find(file) {
-            Some(parent) => Err(Error::Conflict { path: parent.to_string() }),
+            Some(parent) => Err(Error::Conflict {
+                path: parent.to_string(),
+            }),
             None => Ok(()),
         }
     }
@@ -137,19 +159,38 @@ impl Image {
 fn put(image: &mut Image, recipe: &Recipe, entry: &Entry, packages: &mut Packages<'_>) -> Result<(), Error> {
     let at = |span, what: String| {
         let place = recipe.place(span);
-        move |source| Error::At { place, what, source: Box::new(source) }
+        move |source| Error::At {
+            place,
+            what,
+            source: Box::new(source),
+        }
     };
-    let owned = |kind, access: &Access| Node { uid: access.uid, gid: access.gid, ..Node::new(kind, access.mode) };
+    let owned = |kind, access: &Access| Node {
+        uid: access.uid,
+        gid: access.gid,
+        ..Node::new(kind, access.mode)
+    };
     match &entry.item {
-        Item::Package { suite, package: name, paths, except, to } => {
+        Item::Package {
+            suite,
+            package: name,
+            paths,
+            except,
+            to,
+        } => {
             let failed = |span| at(span, format!("package `{name}`"));
             let package = packages.open(suite, name).map_err(failed(entry.span))?;
             for (pattern, span) in paths {
-                put_paths(image, packages, suite, &package, (pattern, except, to.as_ref())).map_err(failed(*span))?;
+                put_paths(image, packages, suite, &package, (pattern, except, to.as_ref()))
+                    .map_err(failed(*span))?;
             }
             libraries::close(image, packages, suite).map_err(failed(entry.span))
         }
-        Item::Kernel { suite, package: name, modules } => {
+        Item::Kernel {
+            suite,
+            package: name,
+            modules,
+        } => {
             let what = format!("kernel `{name}`");
             let package = kernel_package(packages, suite, name).map_err(at(entry.span, what.clone()))?;
             let failed = |span: &_, error| at(*span, what.clone())(error);
@@ -159,7 +200,9 @@ fn put(image: &mut Image, recipe: &Recipe, entry: &Entry, packages: &mut Package
                 error => at(entry.span, what.clone())(error),
             })?;
             let archive = Node::new(Kind::File(Content::from(taken.archive)), 0o644);
-            let put = image.insert(&parse("kernel"), taken.image).and_then(|()| image.insert(&parse("kernel.tar"), archive));
+            let put = image
+                .insert(&parse("kernel"), taken.image)
+                .and_then(|()| image.insert(&parse("kernel.tar"), archive));
             put.map_err(at(entry.span, what))
         }
         Item::Binary { binary, path, mode } => {
@@ -168,7 +211,8 @@ fn put(image: &mut Image, recipe: &Recipe, entry: &Entry, packages: &mut Package
         }
         Item::File { file, path, access } => {
             let content = recipe.read_file(file);
-            let put = content.and_then(|bytes| image.insert(path, owned(Kind::File(Content::from(bytes)), access)));
+            let put =
+                content.and_then(|bytes| image.insert(path, owned(Kind::File(Content::from(bytes)), access)));
             put.map_err(at(entry.span, format!("file `{file}`")))
         }
         Item::Directory { path, access } => image
@@ -203,7 +247,10 @@ fn put_paths(
         searched.push(package.title());
         let found = package.files.iter().map(|(path, ..)| path);
         let found: Vec<Path> = match glob::is_pattern(pattern) {
-            true => found.filter(|path| glob::matches(&wanted.to_string(), path)).cloned().collect(),
+            true => found
+                .filter(|path| glob::matches(&wanted.to_string(), path))
+                .cloned()
+                .collect(),
             false => found.filter(|path| **path == wanted).cloned().collect(),
         };
         if found.is_empty() {
@@ -219,16 +266,36 @@ fn put_paths(
         }
         return Ok(());
     }
-    Err(Error::NoPath { path: pattern.to_owned(), searched: searched.join(", ") })
+    Err(Error::NoPath {
+        path: pattern.to_owned(),
+        searched: searched.join(", "),
+    })
 }
 
-fn put_binary(image: &mut Image, name: &str, path: &Path, mode: u32, architecture: &str) -> Result<(), Error> {
-    let known = || guest::names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
-    let binary = guest::find(name).ok_or_else(|| Error::NoBinary { name: name.to_owned(), known: known() })?;
+fn put_binary(
+    image: &mut Image,
+    name: &str,
+    path: &Path,
+    mode: u32,
+    architecture: &str,
+) -> Result<(), Error> {
+    let known = || {
+        guest::names()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(" and ")
+    };
+    let binary = guest::find(name).ok_or_else(|| Error::NoBinary {
+        name: name.to_owned(),
+        known: known(),
+    })?;
     if guest::ARCHITECTURE != architecture {
         return Err(Error::Unsupported(format!("a static binary for {architecture}")));
     }
-    image.insert(path, Node::new(Kind::File(Content::from(binary.bytes.to_vec())), mode))
+    image.insert(
+        path,
+        Node::new(Kind::File(Content::from(binary.bytes.to_vec())), mode),
+    )
 }
 
 /// The package with the kernel in it: the one that is named, or one that it depends on.
@@ -238,14 +305,23 @@ fn kernel_package(packages: &mut Packages<'_>, suite: &str, name: &str) -> Resul
     if kernel::has_kernel(&package) {
         return Ok(package);
     }
-    for name in package.record.depends.iter().flatten().filter(|name| name.starts_with("linux-image-")) {
+    for name in package
+        .record
+        .depends
+        .iter()
+        .flatten()
+        .filter(|name| name.starts_with("linux-image-"))
+    {
         let candidate = packages.open(suite, name)?;
         if kernel::has_kernel(&candidate) {
             packages.mark(suite, &candidate);
             return Ok(candidate);
         }
     }
-    Err(Error::NoPath { path: "/boot/vmlinuz-*".to_owned(), searched: package.title() })
+    Err(Error::NoPath {
+        path: "/boot/vmlinuz-*".to_owned(),
+        searched: package.title(),
+    })
 }
 
 /// The file that a link leads to, as far as that is in the package.
@@ -264,8 +340,15 @@ fn follow(package: &Package, path: &Path) -> Path {
 /// Where a link at `path` points, `..` at the root staying there.
 pub(crate) fn link_target(path: &Path, target: &[u8]) -> Path {
     let directory = path.parent().unwrap_or_default();
-    let start = if target.starts_with(b"/") { Vec::new() } else { directory.as_bytes().to_vec() };
-    let mut parts: Vec<&[u8]> = start.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).collect();
+    let start = if target.starts_with(b"/") {
+        Vec::new()
+    } else {
+        directory.as_bytes().to_vec()
+    };
+    let mut parts: Vec<&[u8]> = start
+        .split(|&byte| byte == b'/')
+        .filter(|part| !part.is_empty())
+        .collect();
     for part in target.split(|&byte| byte == b'/') {
         match part {
             b"" | b"." => {}

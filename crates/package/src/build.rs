@@ -64,11 +64,20 @@ pub fn build(
         return Err(Error::Unsupported(format!("building for {platform}")));
     }
     let reference = tag::reference(recipe, &recipe.lock)?;
-    if !options.force && let Some(image) = store.find(&reference, platform)? {
+    if !options.force
+        && let Some(image) = store.find(&reference, platform)?
+    {
         let packages = recipe.lock.packages.clone();
         let layer_size = image.layers.iter().map(|layer| layer.size).sum();
         let digest = image.digest;
-        return Ok(Built { reference, digest, layer_size, cached: true, packages, changes: Vec::new() });
+        return Ok(Built {
+            reference,
+            digest,
+            layer_size,
+            cached: true,
+            packages,
+            changes: Vec::new(),
+        });
     }
     let downloads = Downloads::new(http, &options.machine, &store.root().join("debian"))?;
     let layers = Layers::default();
@@ -76,18 +85,39 @@ pub fn build(
     let lock = recipe.lock.after(&platform.architecture, packages.clone());
     let changes = recipe.lock.changes(&lock);
     if options.locked && lock != recipe.lock {
-        let reason = changes.iter().map(Change::to_string).collect::<Vec<_>>().join(", ");
-        return Err(Error::Locked { lock: recipe.lock_file(), reason });
+        let reason = changes
+            .iter()
+            .map(Change::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        return Err(Error::Locked {
+            lock: recipe.lock_file(),
+            reason,
+        });
     }
     let definition = &recipe.definition;
-    let written = image::write(store, &files, &layers, platform, &definition.image, definition.config.as_ref())?;
+    let written = image::write(
+        store,
+        &files,
+        &layers,
+        platform,
+        &definition.image,
+        definition.config.as_ref(),
+    )?;
     let reference = tag::reference(recipe, &lock)?;
     let digest = written.manifest;
     store.add_image(&reference, written.index)?;
     if lock != recipe.lock {
         write_lock(&recipe.lock_file(), &lock)?;
     }
-    Ok(Built { reference, digest, layer_size: written.layer_size, cached: false, packages, changes })
+    Ok(Built {
+        reference,
+        digest,
+        layer_size: written.layer_size,
+        cached: false,
+        packages,
+        changes,
+    })
 }
 
 /// The files of the image and the packages that they are from.
@@ -99,7 +129,13 @@ fn contents(
     progress: &dyn Fn(&str),
 ) -> Result<(FileSet, Vec<Locked>), Error> {
     let attempt = |choice| {
-        let mut packages = Packages::new(downloads, &options.platform.architecture, choice, layers, progress);
+        let mut packages = Packages::new(
+            downloads,
+            &options.platform.architecture,
+            choice,
+            layers,
+            progress,
+        );
         assemble(recipe, &mut packages).map(|files| (files, packages.used()))
     };
     let error = match attempt(Choice::Locked(&recipe.lock)) {
@@ -107,7 +143,10 @@ fn contents(
         result => return result,
     };
     if options.locked {
-        return Err(Error::Locked { lock: recipe.lock_file(), reason: chain(&error) });
+        return Err(Error::Locked {
+            lock: recipe.lock_file(),
+            reason: chain(&error),
+        });
     }
     if !recipe.lock.packages.is_empty() {
         progress(&format!("the lock file does not do: {}", chain(&error)));
@@ -122,9 +161,11 @@ fn contents(
 /// Whether every package that the recipe names is in the lock file.
 fn is_locked(recipe: &Recipe) -> bool {
     recipe.definition.contents.iter().all(|entry| match &entry.item {
-        Item::Package { suite, package, .. } | Item::Kernel { suite, package, .. } => {
-            recipe.lock.packages.iter().any(|locked| locked.suite == *suite && locked.package == *package)
-        }
+        Item::Package { suite, package, .. } | Item::Kernel { suite, package, .. } => recipe
+            .lock
+            .packages
+            .iter()
+            .any(|locked| locked.suite == *suite && locked.package == *package),
         _ => true,
     })
 }
@@ -134,13 +175,18 @@ fn write_lock(path: &Path, lock: &Lock) -> Result<(), Error> {
     if lock.packages.is_empty() {
         return fs::remove_file(path).map_err(io_at("remove", path));
     }
-    let (temporary, mut file) = new_file(path.parent().unwrap_or(Path::new("."))).map_err(io_at("write", path))?;
-    let written = file.write_all(lock.to_string().as_bytes()).and_then(|()| file.sync_all());
-    written.and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
-        // The first error counts; a file that cannot be removed either adds nothing to it.
-        let _ = fs::remove_file(&temporary);
-        io_at("write", path)(source)
-    })
+    let (temporary, mut file) =
+        new_file(path.parent().unwrap_or(Path::new("."))).map_err(io_at("write", path))?;
+    let written = file
+        .write_all(lock.to_string().as_bytes())
+        .and_then(|()| file.sync_all());
+    written
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|source| {
+            // The first error counts; a file that cannot be removed either adds nothing to it.
+            let _ = fs::remove_file(&temporary);
+            io_at("write", path)(source)
+        })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -1,6 +1,8 @@
 //! What a program or library needs to be loaded: its interpreter and its shared libraries (ELF gABI, chapter 5).
 
-use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PT_DYNAMIC, PT_INTERP};
+use object::elf::{
+    DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PT_DYNAMIC, PT_INTERP,
+};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, ReadRef};
 
@@ -33,20 +35,33 @@ pub fn dynamic(file: &[u8]) -> Result<Dynamic, String> {
     let mut entries: &[_] = &[];
     for segment in segments {
         if segment.p_type(endian) == PT_INTERP {
-            let path = segment.data(endian, file).map_err(|()| "its interpreter is outside of the file")?;
+            let path = segment
+                .data(endian, file)
+                .map_err(|()| "its interpreter is outside of the file")?;
             dynamic.interpreter = Some(text(path.split(|&byte| byte == 0).next().unwrap_or_default())?);
         }
         if segment.p_type(endian) == PT_DYNAMIC {
             entries = segment.dynamic(endian, file).map_err(shown)?.unwrap_or_default();
         }
     }
-    let value = |tag| entries.iter().find(|entry| entry.tag(endian) == tag).map(|entry| entry.val(endian));
-    let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ)) else { return Ok(dynamic) };
-    let strings = segments.iter().find_map(|segment| segment.data_range(endian, file, address, size).ok().flatten());
+    let value = |tag| {
+        entries
+            .iter()
+            .find(|entry| entry.tag(endian) == tag)
+            .map(|entry| entry.val(endian))
+    };
+    let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ)) else {
+        return Ok(dynamic);
+    };
+    let strings = segments
+        .iter()
+        .find_map(|segment| segment.data_range(endian, file, address, size).ok().flatten());
     let strings = strings.ok_or("its string table is outside of the file")?;
     let string = |offset: u64| {
         let end = strings.len() as u64;
-        let bytes = strings.read_bytes_at_until(offset..end, 0).map_err(|()| "a name is outside of its string table")?;
+        let bytes = strings
+            .read_bytes_at_until(offset..end, 0)
+            .map_err(|()| "a name is outside of its string table")?;
         text(bytes)
     };
     for entry in entries {
@@ -54,7 +69,12 @@ pub fn dynamic(file: &[u8]) -> Result<Dynamic, String> {
             DT_NEEDED => dynamic.needed.push(string(entry.val(endian))?),
             DT_RUNPATH | DT_RPATH => {
                 let paths = string(entry.val(endian))?;
-                dynamic.run_path.extend(paths.split(':').filter(|path| !path.is_empty()).map(str::to_owned));
+                dynamic.run_path.extend(
+                    paths
+                        .split(':')
+                        .filter(|path| !path.is_empty())
+                        .map(str::to_owned),
+                );
             }
             _ => {}
         }
@@ -76,7 +96,10 @@ mod tests {
         let interpreter = (0x40 + 3 * 0x38, interpreter.len());
         let dynamic = interpreter.0 + interpreter.1;
         let table = dynamic + (tags.len() + 2) * 16;
-        for (tag, value) in tags.iter().chain(&[(5, table as u64), (10, strings.len() as u64)]) {
+        for (tag, value) in tags
+            .iter()
+            .chain(&[(5, table as u64), (10, strings.len() as u64)])
+        {
             tail.extend_from_slice(&tag.to_le_bytes());
             tail.extend_from_slice(&value.to_le_bytes());
         }
@@ -87,7 +110,11 @@ mod tests {
         file.extend_from_slice(&0u64.to_le_bytes());
         file.extend_from_slice(b"\0\0\0\0\x40\0\x38\0\x03\0\0\0\0\0\0\0");
         let whole = (0, 0x40 + 3 * 0x38 + tail.len());
-        for (kind, (start, size)) in [(1u32, whole), (3, interpreter), (2, (dynamic, (tags.len() + 2) * 16))] {
+        for (kind, (start, size)) in [
+            (1u32, whole),
+            (3, interpreter),
+            (2, (dynamic, (tags.len() + 2) * 16)),
+        ] {
             file.extend_from_slice(&kind.to_le_bytes());
             file.extend_from_slice(&4u32.to_le_bytes());
             for number in [start, start, start, size, size, 8] {
@@ -100,14 +127,24 @@ mod tests {
 
     #[test]
     fn interpreter_libraries_and_search_path() {
-        let file = elf(b"/lib64/ld.so\0", &[(1, 1), (29, 11), (1, 34)], b"\0libc.so.6\0$ORIGIN/../lib:/usr/x\0\0libz\0");
+        let file = elf(
+            b"/lib64/ld.so\0",
+            &[(1, 1), (29, 11), (1, 34)],
+            b"\0libc.so.6\0$ORIGIN/../lib:/usr/x\0\0libz\0",
+        );
         let expect = Dynamic {
             interpreter: Some("/lib64/ld.so".into()),
             needed: vec!["libc.so.6".into(), "".into()],
             run_path: vec!["$ORIGIN/../lib".into(), "/usr/x".into()],
         };
         let found = dynamic(&file).unwrap();
-        assert_eq!(found, Dynamic { needed: found.needed.clone(), ..expect });
+        assert_eq!(
+            found,
+            Dynamic {
+                needed: found.needed.clone(),
+                ..expect
+            }
+        );
         assert_eq!(found.needed[0], "libc.so.6");
     }
 
@@ -115,7 +152,13 @@ mod tests {
     fn broken_files_are_errors() {
         let good = elf(b"/ld\0", &[(1, 1)], b"\0libc.so.6\0");
         assert!(dynamic(&good).is_ok());
-        for bad in [&good[..0], &good[..20], &good[..0x50], &good[..good.len() - 4], b"#!/bin/sh"] {
+        for bad in [
+            &good[..0],
+            &good[..20],
+            &good[..0x50],
+            &good[..good.len() - 4],
+            b"#!/bin/sh",
+        ] {
             assert!(dynamic(bad).is_err(), "{} bytes", bad.len());
         }
         assert!(dynamic(&elf(b"/ld\0", &[(1, 999)], b"\0")).is_err());

@@ -201,11 +201,17 @@ impl Error {
             Error::At { source, .. } => return source.hint(),
             Error::NoVerifier => "install `sqv` or `gpgv` with the machine's package manager",
             Error::NoKeyring(_) => "install the package `debian-archive-keyring`",
-            Error::NoMirror { .. } => "set IRONKIT_DEBIAN_MIRROR to the URL of a Debian mirror, the folder with `dists` and `pool`",
+            Error::NoMirror { .. } => {
+                "set IRONKIT_DEBIAN_MIRROR to the URL of a Debian mirror, the folder with `dists` and `pool`"
+            }
             Error::Locked { .. } => "build without --locked to update it, and commit the result",
             Error::NoPackage { .. } => "check the name, and `suite` in the recipe",
-            Error::NoPath { .. } => "`dpkg -L` or the distribution's package search shows what a package contains",
-            Error::Download { gone: true, .. } => "the mirror has moved on; build without --locked to use its newer packages",
+            Error::NoPath { .. } => {
+                "`dpkg -L` or the distribution's package search shows what a package contains"
+            }
+            Error::Download { gone: true, .. } => {
+                "the mirror has moved on; build without --locked to use its newer packages"
+            }
             _ => return None,
         };
         Some(hint.to_owned())
@@ -234,10 +240,18 @@ impl Error {
 }
 
 fn count(mistakes: usize) -> String {
-    if mistakes == 1 { "1 mistake".to_owned() } else { format!("{mistakes} mistakes") }
+    if mistakes == 1 {
+        "1 mistake".to_owned()
+    } else {
+        format!("{mistakes} mistakes")
+    }
 }
 
 /// Says which file an I/O error is about.
 pub(crate) fn io_at(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::Io { action, path: path.into(), source }
+    move |source| Error::Io {
+        action,
+        path: path.into(),
+        source,
+    }
 }

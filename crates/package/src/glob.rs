@@ -9,7 +9,11 @@ pub fn is_pattern(text: &str) -> bool {
 
 /// Whether `path` matches `pattern`. A leading slash of the pattern does not matter.
 pub fn matches(pattern: &str, path: &Path) -> bool {
-    let pattern: Vec<&[u8]> = pattern.as_bytes().split(|&byte| byte == b'/').filter(|part| !part.is_empty()).collect();
+    let pattern: Vec<&[u8]> = pattern
+        .as_bytes()
+        .split(|&byte| byte == b'/')
+        .filter(|part| !part.is_empty())
+        .collect();
     let path: Vec<&[u8]> = path.as_bytes().split(|&byte| byte == b'/').collect();
     components(&pattern, &path)
 }
@@ -69,7 +73,11 @@ mod tests {
             ("a*b*c", "axbxbyc", true),
             ("a*b*c", "axbxby", false),
         ] {
-            assert_eq!(matches(pattern, &Path::parse(path).unwrap()), expect, "{pattern} {path}");
+            assert_eq!(
+                matches(pattern, &Path::parse(path).unwrap()),
+                expect,
+                "{pattern} {path}"
+            );
         }
     }
 }

@@ -41,7 +41,11 @@ mod tests {
         for name in ["init", "tools"] {
             let binary = find(name).unwrap();
             assert_eq!(Digest::of(binary.bytes), binary.digest());
-            assert_eq!(crate::elf::dynamic(binary.bytes).unwrap().interpreter, None, "{name} is static");
+            assert_eq!(
+                crate::elf::dynamic(binary.bytes).unwrap().interpreter,
+                None,
+                "{name} is static"
+            );
         }
         assert!(find("other").is_none());
     }

@@ -70,10 +70,17 @@ pub fn write(
     let manifest = write_json(store, media::MANIFEST, &manifest)?;
     let digest = manifest.digest;
     let index = Index {
-        manifests: vec![Descriptor { platform: Some(platform.clone()), ..manifest }],
+        manifests: vec![Descriptor {
+            platform: Some(platform.clone()),
+            ..manifest
+        }],
         ..Index::default()
     };
-    Ok(Written { index: write_json(store, media::INDEX, &index)?, manifest: digest, layer_size })
+    Ok(Written {
+        index: write_json(store, media::INDEX, &index)?,
+        manifest: digest,
+        layer_size,
+    })
 }
 
 /// The layer's descriptor and the digest of what it unpacks to. gzip, since not every tool of today reads zstd.
@@ -86,7 +93,10 @@ fn write_layer(
     let mut writer = store.begin_blob()?;
     let diff_id = {
         let encoder = Encoder::new(Codec::Gzip, Effort::Thorough, Blob(&mut writer)).map_err(failed)?;
-        let mut layer = Layer { encoder, hasher: Hasher::new() };
+        let mut layer = Layer {
+            encoder,
+            hasher: Hasher::new(),
+        };
         tar::write_fileset(files, source, &mut layer).map_err(|error| Error::Layer(error.into()))?;
         layer.encoder.finish().map_err(failed)?;
         layer.hasher.finish()
@@ -95,7 +105,11 @@ fn write_layer(
     Ok((Descriptor::new(media::LAYER_GZIP, digest, size), diff_id))
 }
 
-fn write_json(store: &Store, media_type: &str, document: &impl serde::Serialize) -> Result<Descriptor, Error> {
+fn write_json(
+    store: &Store,
+    media_type: &str,
+    document: &impl serde::Serialize,
+) -> Result<Descriptor, Error> {
     let bytes = serde_json::to_vec(document).map_err(|error| Error::Layer(error.into()))?;
     let mut writer = store.begin_blob()?;
     writer.write(&bytes)?;

@@ -25,8 +25,14 @@ const MAX_DEPTH: usize = 3;
 /// [`Error::NoLibrary`], and those of opening packages.
 pub(crate) fn close(image: &mut Image, packages: &mut Packages<'_>, suite: &str) -> Result<(), Error> {
     while let Some((package, path)) = image.pending.pop() {
-        let Some(file) = read_elf(&package, &path, packages.layers())? else { continue };
-        let invalid = |reason| Error::Binary { file: path.to_string(), kind: "ELF file", reason };
+        let Some(file) = read_elf(&package, &path, packages.layers())? else {
+            continue;
+        };
+        let invalid = |reason| Error::Binary {
+            file: path.to_string(),
+            kind: "ELF file",
+            reason,
+        };
         let dynamic = elf::dynamic(&file).map_err(invalid)?;
         let mut wanted = Vec::new();
         if let Some(interpreter) = &dynamic.interpreter {
@@ -39,7 +45,9 @@ pub(crate) fn close(image: &mut Image, packages: &mut Packages<'_>, suite: &str)
         }
         for (name, paths) in wanted {
             find(image, packages, suite, &package, &name, &paths).map_err(|error| match error {
-                Error::NoLibrary { library, searched, .. } => Error::NoLibrary {
+                Error::NoLibrary {
+                    library, searched, ..
+                } => Error::NoLibrary {
                     library,
                     searched,
                     needed_by: format!("/{path}"),
@@ -54,14 +62,20 @@ pub(crate) fn close(image: &mut Image, packages: &mut Packages<'_>, suite: &str)
 
 /// The file, when it is an ELF file of 64 bits.
 fn read_elf(package: &Package, path: &Path, source: &dyn Source) -> Result<Option<Vec<u8>>, Error> {
-    let Some(Kind::File(content @ Content::Blob { layer, offset, size, .. })) =
-        package.files.get(path).map(|node| &node.kind)
+    let Some(Kind::File(
+        content @ Content::Blob {
+            layer, offset, size, ..
+        },
+    )) = package.files.get(path).map(|node| &node.kind)
     else {
         return Ok(None);
     };
     let mut start = Vec::new();
     let reader = source.layer(layer, *offset, *size).map_err(Error::Layer)?;
-    reader.take(5.min(*size)).read_to_end(&mut start).map_err(|error| Error::Layer(error.into()))?;
+    reader
+        .take(5.min(*size))
+        .read_to_end(&mut start)
+        .map_err(|error| Error::Layer(error.into()))?;
     match elf::is_elf64(&start) {
         true => content.read(source).map(Some).map_err(Error::Layer),
         false => Ok(None),
@@ -76,7 +90,11 @@ fn folders(path: &Path, run_path: &[String], architecture: &str) -> Vec<Path> {
         crate::assemble::link_target(&Path::ROOT, folder.as_bytes())
     });
     let usual = multiarch(architecture).map(|tuple| format!("usr/lib/{tuple}"));
-    let usual = usual.iter().map(String::as_str).chain(["usr/lib64", "usr/lib"]).map(parse);
+    let usual = usual
+        .iter()
+        .map(String::as_str)
+        .chain(["usr/lib64", "usr/lib"])
+        .map(parse);
     own.chain(usual).collect()
 }
 
@@ -106,7 +124,12 @@ fn find(
         searched.push(candidate.title());
     }
     let (needed_by, package) = (String::new(), package.title());
-    Err(Error::NoLibrary { library: name.to_owned(), needed_by, package, searched: searched.join(", ") })
+    Err(Error::NoLibrary {
+        library: name.to_owned(),
+        needed_by,
+        package,
+        searched: searched.join(", "),
+    })
 }
 
 /// The packages that may have a library, the likeliest first, so that little is downloaded in vain.
@@ -123,11 +146,21 @@ fn candidates(
     for depth in 1..=MAX_DEPTH {
         let names = level.iter().flat_map(|record| record.depends.iter().flatten());
         let records: Vec<_> = names.flat_map(|name| index.satisfying(name)).collect();
-        level = records.into_iter().filter(|record| seen.insert(record.package.clone())).collect();
+        level = records
+            .into_iter()
+            .filter(|record| seen.insert(record.package.clone()))
+            .collect();
         for record in &level {
             let rank = rank(&record.package, &record.section, library);
             // What does not look like a library comes last, however near it is.
-            found.push((if rank == 2 { (MAX_DEPTH + 1, depth) } else { (depth, rank) }, record.package.clone()));
+            found.push((
+                if rank == 2 {
+                    (MAX_DEPTH + 1, depth)
+                } else {
+                    (depth, rank)
+                },
+                record.package.clone(),
+            ));
         }
     }
     found.sort_by_key(|(order, _)| *order);
@@ -137,7 +170,12 @@ fn candidates(
 /// 0: the package is named after the library; 1: it has libraries; 2: anything else.
 fn rank(package: &str, section: &str, library: &str) -> usize {
     let library = library.rsplit('/').next().unwrap_or(library);
-    let stem = library.split(".so").next().unwrap_or(library).to_lowercase().replace('_', "-");
+    let stem = library
+        .split(".so")
+        .next()
+        .unwrap_or(library)
+        .to_lowercase()
+        .replace('_', "-");
     match () {
         () if stem.starts_with("ld-linux") && package.starts_with("libc6") => 0,
         () if package.starts_with(&stem) => 0,
@@ -170,8 +208,21 @@ mod tests {
 
     #[test]
     fn folders_are_the_loaders() {
-        let found = folders(&parse("usr/lib/app/bin/x"), &["$ORIGIN/../lib".into(), "/opt/l".into()], "amd64");
+        let found = folders(
+            &parse("usr/lib/app/bin/x"),
+            &["$ORIGIN/../lib".into(), "/opt/l".into()],
+            "amd64",
+        );
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["usr/lib/app/lib", "opt/l", "usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"]);
+        assert_eq!(
+            found,
+            [
+                "usr/lib/app/lib",
+                "opt/l",
+                "usr/lib/x86_64-linux-gnu",
+                "usr/lib64",
+                "usr/lib"
+            ]
+        );
     }
 }

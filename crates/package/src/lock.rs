@@ -98,12 +98,18 @@ impl Lock {
 
     /// The packages of `suite` for `architecture`.
     pub fn of<'a>(&'a self, suite: &'a str, architecture: &'a str) -> impl Iterator<Item = &'a Locked> {
-        self.packages.iter().filter(move |locked| locked.suite == suite && is_for(locked, architecture))
+        self.packages
+            .iter()
+            .filter(move |locked| locked.suite == suite && is_for(locked, architecture))
     }
 
     /// The lock after a build for `architecture` that used `packages`: those of other architectures stay.
     pub fn after(&self, architecture: &str, packages: Vec<Locked>) -> Lock {
-        let others = self.packages.iter().filter(|locked| !is_for(locked, architecture)).cloned();
+        let others = self
+            .packages
+            .iter()
+            .filter(|locked| !is_for(locked, architecture))
+            .cloned();
         Lock::new(others.chain(packages).collect())
     }
 
@@ -117,7 +123,10 @@ impl Lock {
         names.sort();
         names.dedup();
         let version = |lock: &Lock, package: &str| {
-            lock.packages.iter().find(|locked| name(locked) == package).map(|locked| locked.version.clone())
+            lock.packages
+                .iter()
+                .find(|locked| name(locked) == package)
+                .map(|locked| locked.version.clone())
         };
         let changes = names.into_iter().map(|package| Change {
             old: version(self, &package),
@@ -189,17 +198,34 @@ mod tests {
         assert_eq!(Lock::parse(&lock.to_string()).unwrap(), lock);
         assert_eq!(Lock::parse("").unwrap(), Lock::default());
         for field in ["Package", "Version", "Suite", "Filename", "Size", "SHA256"] {
-            let cut: String = lock.to_string().lines().filter(|line| !line.starts_with(field)).map(|line| format!("{line}\n")).collect();
+            let cut: String = lock
+                .to_string()
+                .lines()
+                .filter(|line| !line.starts_with(field))
+                .map(|line| format!("{line}\n"))
+                .collect();
             assert!(Lock::parse(&cut).is_err(), "without {field}");
         }
     }
 
     #[test]
     fn changes_are_told_and_other_architectures_stay() {
-        let old = Lock::new(vec![locked("a", "1", "amd64"), locked("gone", "1", "all"), locked("a", "0", "arm64")]);
+        let old = Lock::new(vec![
+            locked("a", "1", "amd64"),
+            locked("gone", "1", "all"),
+            locked("a", "0", "arm64"),
+        ]);
         let new = old.after("amd64", vec![locked("a", "2", "amd64"), locked("b", "1", "all")]);
         let changes: Vec<String> = old.changes(&new).iter().map(Change::to_string).collect();
-        assert_eq!(changes, ["a:amd64: 1 → 2", "b: new, 1", "gone: 1, no longer used"]);
-        assert_eq!(new.of("trixie", "arm64").map(|locked| locked.version.as_str()).collect::<Vec<_>>(), ["0", "1"]);
+        assert_eq!(
+            changes,
+            ["a:amd64: 1 → 2", "b: new, 1", "gone: 1, no longer used"]
+        );
+        assert_eq!(
+            new.of("trixie", "arm64")
+                .map(|locked| locked.version.as_str())
+                .collect::<Vec<_>>(),
+            ["0", "1"]
+        );
     }
 }

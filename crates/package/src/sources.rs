@@ -48,7 +48,16 @@ impl<'a> Packages<'a> {
         progress: &'a dyn Fn(&str),
     ) -> Packages<'a> {
         let (indices, opened, used) = Default::default();
-        Packages { downloads, architecture, choice, layers, progress, indices, opened, used }
+        Packages {
+            downloads,
+            architecture,
+            choice,
+            layers,
+            progress,
+            indices,
+            opened,
+            used,
+        }
     }
 
     /// Debian's name of the architecture.
@@ -122,12 +131,15 @@ impl<'a> Packages<'a> {
     }
 
     fn open_record(&mut self, suite: &str, record: &Record) -> Result<Rc<Package>, Error> {
-        let digest = record.sha256.ok_or_else(|| self.no_package(suite, &record.package))?;
+        let digest = record
+            .sha256
+            .ok_or_else(|| self.no_package(suite, &record.package))?;
         (self.progress)(&format!("{} {}", record.package, record.version));
         let file = self.downloads.file(&record.filename, &digest, record.size)?;
         let package = Rc::new(Package::open(&file, record, digest, self.downloads.directory())?);
         self.layers.add(digest, Arc::clone(&package.data));
-        self.opened.insert((suite.to_owned(), record.package.clone()), Rc::clone(&package));
+        self.opened
+            .insert((suite.to_owned(), record.package.clone()), Rc::clone(&package));
         Ok(package)
     }
 
@@ -142,7 +154,10 @@ impl<'a> Packages<'a> {
 
 impl Layers {
     fn add(&self, digest: Digest, file: Arc<File>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(digest, file);
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(digest, file);
     }
 }
 
@@ -153,8 +168,13 @@ impl Source for Layers {
 
     fn layer(&self, layer: &Digest, offset: u64, _size: u64) -> Result<Box<dyn Read + '_>, BoxError> {
         let layers = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let file = layers.get(layer).ok_or_else(|| format!("package {layer} is not open"))?;
-        Ok(Box::new(At { file: Arc::clone(file), offset }))
+        let file = layers
+            .get(layer)
+            .ok_or_else(|| format!("package {layer} is not open"))?;
+        Ok(Box::new(At {
+            file: Arc::clone(file),
+            offset,
+        }))
     }
 }
 

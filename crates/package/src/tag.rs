@@ -7,9 +7,9 @@ use ironkit_oci::Reference;
 use ironkit_tree::Hasher;
 
 use crate::error::Error;
+use crate::guest;
 use crate::lock::Lock;
 use crate::recipe::{Item, Recipe};
-use crate::guest;
 
 /// Changes whenever the same recipe gives another image.
 const VERSION: &[u8] = b"1";
@@ -39,7 +39,11 @@ fn hash(recipe: &Recipe, lock: &Lock) -> Result<String, Error> {
             Item::File { file, .. } => {
                 let (place, what) = (recipe.place(entry.span), format!("file `{file}`"));
                 let content = recipe.read_file(file);
-                let content = content.map_err(|source| Error::At { place, what, source: Box::new(source) })?;
+                let content = content.map_err(|source| Error::At {
+                    place,
+                    what,
+                    source: Box::new(source),
+                })?;
                 hasher.field(file.as_bytes());
                 hasher.field(&content);
             }

@@ -17,15 +17,24 @@ fn components_build_twice_into_the_same_image() {
     let temporary = tempfile::tempdir().unwrap();
     let kept = std::env::var_os("IRONKIT_TEST_STORE").map(PathBuf::from);
     let store = Store::open(&kept.unwrap_or_else(|| temporary.path().to_owned())).unwrap();
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(components).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(components)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     folders.sort();
     for folder in folders {
         let (first, took) = timed(&folder, &store, false, true);
         let (second, again) = timed(&folder, &store, true, true);
         let (third, _) = timed(&folder, &store, true, false);
-        assert_eq!((&first.reference, first.digest), (&second.reference, second.digest));
+        assert_eq!(
+            (&first.reference, first.digest),
+            (&second.reference, second.digest)
+        );
         assert_eq!((third.digest, third.cached), (first.digest, true));
-        let report = format!("{} {} bytes, {took:?}, again {again:?}\n", first.reference, first.layer_size);
+        let report = format!(
+            "{} {} bytes, {took:?}, again {again:?}\n",
+            first.reference, first.layer_size
+        );
         std::io::stderr().write_all(report.as_bytes()).unwrap();
     }
 }
@@ -33,10 +42,18 @@ fn components_build_twice_into_the_same_image() {
 fn timed(folder: &Path, store: &Store, locked: bool, force: bool) -> (Built, Duration) {
     let start = Instant::now();
     let platform = Platform::linux(guest::ARCHITECTURE);
-    let options = Options { platform, locked, force, machine: Machine::default() };
+    let options = Options {
+        platform,
+        locked,
+        force,
+        machine: Machine::default(),
+    };
     let http = http::Client::new(http::Options::default()).unwrap();
     let built = load(folder).and_then(|recipe| build(&recipe, store, &http, &options, &|_| {}));
-    (built.unwrap_or_else(|error| panic!("{}: {}", folder.display(), chain(&error))), start.elapsed())
+    (
+        built.unwrap_or_else(|error| panic!("{}: {}", folder.display(), chain(&error))),
+        start.elapsed(),
+    )
 }
 
 fn chain(error: &Error) -> String {
@@ -47,7 +64,9 @@ fn chain(error: &Error) -> String {
         next = source.source();
     }
     if let Error::Recipe(mistakes) = error {
-        mistakes.iter().for_each(|mistake| text.push_str(&format!("\n{mistake}")));
+        mistakes
+            .iter()
+            .for_each(|mistake| text.push_str(&format!("\n{mistake}")));
     }
     text
 }

@@ -27,7 +27,9 @@ pub fn members(archive: &mut (impl Read + Seek)) -> io::Result<Vec<Member>> {
     let length = archive.seek(SeekFrom::End(0))?;
     archive.seek(SeekFrom::Start(0))?;
     let mut magic = [0; MAGIC.len()];
-    archive.read_exact(&mut magic).map_err(|_| invalid("too short for an ar archive"))?;
+    archive
+        .read_exact(&mut magic)
+        .map_err(|_| invalid("too short for an ar archive"))?;
     if magic != *MAGIC {
         return Err(invalid("not an ar archive"));
     }
@@ -36,9 +38,14 @@ pub fn members(archive: &mut (impl Read + Seek)) -> io::Result<Vec<Member>> {
     while at < length {
         archive.seek(SeekFrom::Start(at))?;
         let mut header = [0; HEADER];
-        archive.read_exact(&mut header).map_err(|_| invalid("cut short in a member's header"))?;
+        archive
+            .read_exact(&mut header)
+            .map_err(|_| invalid("cut short in a member's header"))?;
         let member = parse_header(&header, at + HEADER as u64)?;
-        let end = member.offset.checked_add(member.size).filter(|&end| end <= length);
+        let end = member
+            .offset
+            .checked_add(member.size)
+            .filter(|&end| end <= length);
         let end = end.ok_or_else(|| invalid(&format!("cut short in member `{}`", member.name)))?;
         // Members start at even offsets.
         at = end + end % 2;
@@ -52,13 +59,21 @@ fn parse_header(header: &[u8; HEADER], offset: u64) -> io::Result<Member> {
         return Err(invalid(&format!("no member header before offset {offset}")));
     }
     let text = |range: std::ops::Range<usize>| {
-        std::str::from_utf8(&header[range]).map(str::trim_end).map_err(|_| invalid("a member header is not text"))
+        std::str::from_utf8(&header[range])
+            .map(str::trim_end)
+            .map_err(|_| invalid("a member header is not text"))
     };
     let name = text(0..16)?;
     let size = text(48..58)?;
-    let size = size.parse().map_err(|_| invalid(&format!("member `{name}` has the size `{size}`")))?;
+    let size = size
+        .parse()
+        .map_err(|_| invalid(&format!("member `{name}` has the size `{size}`")))?;
     // GNU ar ends names with a slash; dpkg does not.
-    Ok(Member { name: name.strip_suffix('/').unwrap_or(name).to_owned(), offset, size })
+    Ok(Member {
+        name: name.strip_suffix('/').unwrap_or(name).to_owned(),
+        offset,
+        size,
+    })
 }
 
 fn invalid(reason: &str) -> io::Error {
@@ -74,7 +89,14 @@ pub(crate) mod tests {
     pub(crate) fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         for (name, bytes) in members {
-            let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", bytes.len());
+            let header = format!(
+                "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                0,
+                0,
+                0,
+                "100644",
+                bytes.len()
+            );
             out.extend_from_slice(header.as_bytes());
             out.extend_from_slice(bytes);
             if out.len() % 2 == 1 {
@@ -86,10 +108,20 @@ pub(crate) mod tests {
 
     #[test]
     fn members_are_found_and_anything_else_is_refused() {
-        let good = archive(&[("debian-binary", b"2.0\n"), ("odd/", b"abc"), ("data.tar.xz", b"xyz!")]);
+        let good = archive(&[
+            ("debian-binary", b"2.0\n"),
+            ("odd/", b"abc"),
+            ("data.tar.xz", b"xyz!"),
+        ]);
         let found = members(&mut Cursor::new(&good)).unwrap();
-        let names: Vec<_> = found.iter().map(|m| (m.name.as_str(), m.offset, m.size)).collect();
-        assert_eq!(names, [("debian-binary", 68, 4), ("odd", 132, 3), ("data.tar.xz", 196, 4)]);
+        let names: Vec<_> = found
+            .iter()
+            .map(|m| (m.name.as_str(), m.offset, m.size))
+            .collect();
+        assert_eq!(
+            names,
+            [("debian-binary", 68, 4), ("odd", 132, 3), ("data.tar.xz", 196, 4)]
+        );
 
         for (bytes, expect) in [
             (&b""[..], "too short"),

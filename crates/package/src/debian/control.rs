@@ -43,7 +43,10 @@ pub struct Record {
 impl<R: BufRead> Stanzas<R> {
     /// Reads from `input`.
     pub fn new(input: R) -> Stanzas<R> {
-        Stanzas { input, line: Vec::new() }
+        Stanzas {
+            input,
+            line: Vec::new(),
+        }
     }
 
     /// The next stanza with those of its fields that `wanted` accepts; `None` at the end.
@@ -87,7 +90,10 @@ impl<R: BufRead> Stanzas<R> {
 impl Stanza {
     /// The value of a field; names are compared without regard to case.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        let found = self
+            .fields
+            .iter()
+            .find(|(field, _)| field.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -103,7 +109,15 @@ impl Stanza {
 impl Record {
     /// The fields that [`Record::parse`] looks at.
     pub const FIELDS: [&str; 10] = [
-        "Package", "Version", "Architecture", "Section", "Pre-Depends", "Depends", "Provides", "Filename", "Size",
+        "Package",
+        "Version",
+        "Architecture",
+        "Section",
+        "Pre-Depends",
+        "Depends",
+        "Provides",
+        "Filename",
+        "Size",
         "SHA256",
     ];
 
@@ -114,8 +128,13 @@ impl Record {
     pub fn parse(stanza: &Stanza) -> io::Result<Record> {
         let package = stanza.need("Package")?.to_owned();
         let bad = |field: &str| invalid("no valid", format!("{field} of package {package}").as_bytes());
-        let sha256 = stanza.get("SHA256").map(|hex| format!("sha256:{hex}").parse()).transpose();
-        let depends = ["Pre-Depends", "Depends"].iter().filter_map(|field| stanza.get(field));
+        let sha256 = stanza
+            .get("SHA256")
+            .map(|hex| format!("sha256:{hex}").parse())
+            .transpose();
+        let depends = ["Pre-Depends", "Depends"]
+            .iter()
+            .filter_map(|field| stanza.get(field));
         Ok(Record {
             version: stanza.need("Version")?.to_owned(),
             architecture: stanza.need("Architecture")?.to_owned(),
@@ -123,7 +142,10 @@ impl Record {
             depends: depends.flat_map(relations).collect(),
             provides: stanza.get("Provides").map(relations).unwrap_or_default().concat(),
             filename: stanza.get("Filename").unwrap_or_default().to_owned(),
-            size: stanza.get("Size").map_or(Ok(0), str::parse).map_err(|_| bad("Size"))?,
+            size: stanza
+                .get("Size")
+                .map_or(Ok(0), str::parse)
+                .map_err(|_| bad("Size"))?,
             sha256: sha256.map_err(|_| bad("SHA256"))?,
             package,
         })
@@ -133,11 +155,17 @@ impl Record {
 /// The names in a relation field: `a (>= 1), b | c:any [amd64]` gives `[[a], [b, c]]`.
 pub fn relations(field: &str) -> Vec<Vec<String>> {
     let name = |alternative: &str| {
-        let end = alternative.find(|c: char| c.is_whitespace() || "(:[<".contains(c)).unwrap_or(alternative.len());
+        let end = alternative
+            .find(|c: char| c.is_whitespace() || "(:[<".contains(c))
+            .unwrap_or(alternative.len());
         alternative[..end].to_owned()
     };
     let groups = field.split(',').map(|group| {
-        group.split('|').map(|alternative| name(alternative.trim())).filter(|name| !name.is_empty()).collect()
+        group
+            .split('|')
+            .map(|alternative| name(alternative.trim()))
+            .filter(|name| !name.is_empty())
+            .collect()
     });
     groups.filter(|group: &Vec<String>| !group.is_empty()).collect()
 }
@@ -180,7 +208,10 @@ Architecture: all
         let first = stanzas.next(&|_| true).unwrap().unwrap();
         assert_eq!(first.get("tag"), Some("a,\nb"));
         let record = Record::parse(&first).unwrap();
-        assert_eq!(record.depends, [vec!["libc6"], vec!["libssl3t64", "libssl3"], vec!["iproute2"]]);
+        assert_eq!(
+            record.depends,
+            [vec!["libc6"], vec!["libssl3t64", "libssl3"], vec!["iproute2"]]
+        );
         assert_eq!(record.provides, ["httpd", "nginx-abi"]);
         assert_eq!((record.size, record.filename.as_str()), (12, "pool/n.deb"));
         let second = stanzas.next(&|name| name == "Package").unwrap().unwrap();
@@ -193,8 +224,14 @@ Architecture: all
         for (text, expect) in [
             ("no colon here\n", "expected a field, found `no colon here`"),
             ("Package: a\n", "no field `Version`"),
-            ("Package: a\nVersion: 1\nArchitecture: all\nSize: x\n", "no valid `Size of package a`"),
-            ("Package: a\nVersion: 1\nArchitecture: all\nSHA256: 12\n", "no valid `SHA256 of package a`"),
+            (
+                "Package: a\nVersion: 1\nArchitecture: all\nSize: x\n",
+                "no valid `Size of package a`",
+            ),
+            (
+                "Package: a\nVersion: 1\nArchitecture: all\nSHA256: 12\n",
+                "no valid `SHA256 of package a`",
+            ),
         ] {
             let parse = || Record::parse(&Stanzas::new(text.as_bytes()).next(&|_| true)?.unwrap_or_default());
             assert_eq!(parse().unwrap_err().to_string(), expect);

@@ -41,7 +41,11 @@ pub const MERGED: [&str; 6] = ["bin", "sbin", "lib", "lib64", "lib32", "libx32"]
 /// The path with `/bin`, `/sbin` and `/lib*` replaced by the directories that they are links to. Packages of before
 /// Debian 13 name files in either way.
 pub fn merged(path: &Path) -> Path {
-    let first = path.as_bytes().split(|&byte| byte == b'/').next().unwrap_or_default();
+    let first = path
+        .as_bytes()
+        .split(|&byte| byte == b'/')
+        .next()
+        .unwrap_or_default();
     match MERGED.iter().find(|name| name.as_bytes() == first) {
         Some(_) => Path::parse([b"usr/", path.as_bytes()].concat()).unwrap_or_default(),
         None => path.clone(),
@@ -53,13 +57,24 @@ impl Package {
     ///
     /// # Errors
     /// [`Error::Damaged`] for what is no package, [`Error::Entry`] for a file that cannot be accepted.
-    pub fn open(file: &FilePath, known: &Record, digest: Digest, scratch: &FilePath) -> Result<Package, Error> {
+    pub fn open(
+        file: &FilePath,
+        known: &Record,
+        digest: Digest,
+        scratch: &FilePath,
+    ) -> Result<Package, Error> {
         let name = format!("{} {}", known.package, known.version);
-        let damaged = |source| Error::Damaged { what: format!("package {name}"), source };
+        let damaged = |source| Error::Damaged {
+            what: format!("package {name}"),
+            source,
+        };
         let mut archive = File::open(file).map_err(io_at("read", file))?;
         let members = ar::members(&mut archive).map_err(damaged)?;
         let find = |start: &str| {
-            members.iter().find(|member| member.name.starts_with(start)).ok_or_else(|| damaged(missing(start)))
+            members
+                .iter()
+                .find(|member| member.name.starts_with(start))
+                .ok_or_else(|| damaged(missing(start)))
         };
         let control = read_control(&archive, find("control.tar")?).map_err(damaged)?;
         let (path, mut data) = new_file(scratch).map_err(io_at("create a file in", scratch))?;
@@ -67,8 +82,18 @@ impl Package {
         let reader = member_reader(&archive, find("data.tar")?).map_err(damaged)?;
         unpack(reader, &mut data).map_err(damaged)?;
         let files = list(&data, digest, &name)?;
-        let record = Record { filename: known.filename.clone(), size: known.size, sha256: known.sha256, ..control };
-        Ok(Package { record, files, digest, data: Arc::new(data) })
+        let record = Record {
+            filename: known.filename.clone(),
+            size: known.size,
+            sha256: known.sha256,
+            ..control
+        };
+        Ok(Package {
+            record,
+            files,
+            digest,
+            data: Arc::new(data),
+        })
     }
 
     /// `name version`, as messages show it.
@@ -80,7 +105,10 @@ impl Package {
     pub fn is_empty(&self) -> bool {
         const DOCUMENTATION: [&[u8]; 3] = [b"usr/share/doc/", b"usr/share/bug/", b"usr/share/lintian/"];
         !self.files.iter().any(|(path, _, node)| {
-            !node.is_directory() && !DOCUMENTATION.iter().any(|folder| path.as_bytes().starts_with(folder))
+            !node.is_directory()
+                && !DOCUMENTATION
+                    .iter()
+                    .any(|folder| path.as_bytes().starts_with(folder))
         })
     }
 }
@@ -94,7 +122,10 @@ fn member_reader<'a>(archive: &'a File, member: &Member) -> io::Result<Box<dyn R
         Some("gz") => Ok(Box::new(GzDecoder::new(bytes))),
         Some("zst") => Ok(Box::new(zstd::Decoder::with_buffer(bytes)?)),
         Some("tar") => Ok(Box::new(bytes)),
-        _ => Err(invalid(format!("member `{}` has an unknown compression", member.name))),
+        _ => Err(invalid(format!(
+            "member `{}` has an unknown compression",
+            member.name
+        ))),
     }
 }
 
@@ -120,7 +151,10 @@ fn unpack(reader: Box<dyn Read + '_>, data: &mut File) -> io::Result<()> {
 
 /// Reads the unpacked archive.
 fn list(data: &File, layer: Digest, package: &str) -> Result<FileSet, Error> {
-    let damaged = |source| Error::Damaged { what: format!("package {package}"), source };
+    let damaged = |source| Error::Damaged {
+        what: format!("package {package}"),
+        source,
+    };
     let mut start = data;
     start.rewind().map_err(damaged)?;
     let mut files = FileSet::new();
@@ -128,7 +162,11 @@ fn list(data: &File, layer: Digest, package: &str) -> Result<FileSet, Error> {
     for entry in archive.entries_with_seek().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let refused = |reason: String| Error::Entry { package: package.to_owned(), entry: name.clone(), reason };
+        let refused = |reason: String| Error::Entry {
+            package: package.to_owned(),
+            entry: name.clone(),
+            reason,
+        };
         let path = Path::parse(&*entry.path_bytes()).map_err(|error| refused(error.to_string()))?;
         let path = merged(&path);
         if path.is_root() {
@@ -138,7 +176,9 @@ fn list(data: &File, layer: Digest, package: &str) -> Result<FileSet, Error> {
             let target = entry.link_name_bytes().unwrap_or_default();
             let target = merged(&Path::parse(&*target).map_err(|error| refused(error.to_string()))?);
             if !files.link(path, &target) {
-                return Err(refused(format!("it is a hard link to `{target}`, which is not there")));
+                return Err(refused(format!(
+                    "it is a hard link to `{target}`, which is not there"
+                )));
             }
             continue;
         }
@@ -146,13 +186,17 @@ fn list(data: &File, layer: Digest, package: &str) -> Result<FileSet, Error> {
             Some(kind) => kind,
             None => return Err(refused(format!("its type is {:?}", entry.header().entry_type()))),
         };
-        let number = |value: io::Result<u64>| value.and_then(|value| u32::try_from(value).map_err(io::Error::other));
+        let number =
+            |value: io::Result<u64>| value.and_then(|value| u32::try_from(value).map_err(io::Error::other));
         let header = entry.header();
-        files.insert(path, Node {
-            uid: number(header.uid()).map_err(damaged)?,
-            gid: number(header.gid()).map_err(damaged)?,
-            ..Node::new(kind, header.mode().map_err(damaged)? & 0o7777)
-        });
+        files.insert(
+            path,
+            Node {
+                uid: number(header.uid()).map_err(damaged)?,
+                gid: number(header.gid()).map_err(damaged)?,
+                ..Node::new(kind, header.mode().map_err(damaged)? & 0o7777)
+            },
+        );
     }
     Ok(files)
 }
@@ -170,7 +214,12 @@ fn read_kind<R: Read>(entry: &mut tar::Entry<'_, R>, layer: Digest) -> io::Resul
         if read != size {
             return Err(invalid(format!("a file of {size} bytes ends after {read}")));
         }
-        Kind::File(Content::Blob { layer, offset, size, digest: hasher.finish() })
+        Kind::File(Content::Blob {
+            layer,
+            offset,
+            size,
+            digest: hasher.finish(),
+        })
     } else {
         return Ok(None);
     }))

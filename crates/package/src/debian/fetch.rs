@@ -34,7 +34,11 @@ pub struct Downloads<'a> {
 
 impl Default for Machine {
     fn default() -> Machine {
-        Machine { mirror: None, apt: "/etc/apt".into(), keyrings: "/usr/share/keyrings".into() }
+        Machine {
+            mirror: None,
+            apt: "/etc/apt".into(),
+            keyrings: "/usr/share/keyrings".into(),
+        }
     }
 }
 
@@ -45,7 +49,12 @@ impl<'a> Downloads<'a> {
     /// When it cannot be made.
     pub fn new(http: &'a Client, machine: &'a Machine, directory: &Path) -> Result<Downloads<'a>, Error> {
         fs::create_dir_all(directory).map_err(io_at("create", directory))?;
-        Ok(Downloads { http, machine, directory: directory.to_owned(), mirror: OnceCell::new() })
+        Ok(Downloads {
+            http,
+            machine,
+            directory: directory.to_owned(),
+            mirror: OnceCell::new(),
+        })
     }
 
     /// The machine that this is for.
@@ -84,19 +93,29 @@ impl<'a> Downloads<'a> {
         }
         let url = self.url(path)?;
         let (name, file) = new_file(&self.directory).map_err(io_at("create a file in", &self.directory))?;
-        let mut download = Download { file, hasher: Hasher::new(), size: 0 };
+        let mut download = Download {
+            file,
+            hasher: Hasher::new(),
+            size: 0,
+        };
         let result = self.get(&url, size, &mut download).and_then(|()| {
             let found = (std::mem::take(&mut download.hasher).finish(), download.size);
             let shown = |(digest, size): (Digest, u64)| format!("{digest} and {size} bytes");
             match found == (*digest, size) {
                 true => Ok(()),
-                false => {
-                    Err(Error::Mismatch { url, expected: shown((*digest, size)), found: shown(found) })
-                }
+                false => Err(Error::Mismatch {
+                    url,
+                    expected: shown((*digest, size)),
+                    found: shown(found),
+                }),
             }
         });
         let result = result.and_then(|()| {
-            download.file.sync_all().and_then(|()| fs::rename(&name, &kept)).map_err(io_at("write", &kept))
+            download
+                .file
+                .sync_all()
+                .and_then(|()| fs::rename(&name, &kept))
+                .map_err(io_at("write", &kept))
         });
         if result.is_err() {
             // What is left of a failed download is worth nothing; that it stays would be no second error.
@@ -116,10 +135,23 @@ impl<'a> Downloads<'a> {
     }
 
     fn get(&self, url: &str, limit: u64, sink: &mut dyn Sink) -> Result<(), Error> {
-        self.http.download(url, &[], limit, sink).map(|_| ()).map_err(|error| {
-            let gone = matches!(error, ironkit_oci::Error::Status { status: 404 | 410, .. });
-            Error::Download { url: url.to_owned(), reason: error.to_string(), gone }
-        })
+        self.http
+            .download(url, &[], limit, sink)
+            .map(|_| ())
+            .map_err(|error| {
+                let gone = matches!(
+                    error,
+                    ironkit_oci::Error::Status {
+                        status: 404 | 410,
+                        ..
+                    }
+                );
+                Error::Download {
+                    url: url.to_owned(),
+                    reason: error.to_string(),
+                    gone,
+                }
+            })
     }
 
     fn find_mirror(&self) -> Result<String, Error> {
@@ -129,7 +161,9 @@ impl<'a> Downloads<'a> {
         let found = apt::mirror(&self.machine.apt).map_err(io_at("read", &self.machine.apt))?;
         found.ok_or_else(|| {
             let apt = self.machine.apt.display();
-            Error::NoMirror { tried: format!("none was given and {apt} names no Debian archive") }
+            Error::NoMirror {
+                tried: format!("none was given and {apt} names no Debian archive"),
+            }
         })
     }
 }
@@ -138,9 +172,18 @@ impl<'a> Downloads<'a> {
 pub fn new_file(directory: &Path) -> io::Result<(PathBuf, File)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     loop {
-        let name = format!("tmp-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "tmp-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let path = directory.join(name);
-        match File::options().read(true).write(true).create_new(true).open(&path) {
+        match File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+        {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -196,7 +239,9 @@ fn encode(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -209,6 +254,9 @@ mod tests {
 
     #[test]
     fn addresses_are_escaped() {
-        assert_eq!(encode("pool/main/n/nginx_1.2+deb~1_amd64.deb"), "pool/main/n/nginx_1.2%2Bdeb~1_amd64.deb");
+        assert_eq!(
+            encode("pool/main/n/nginx_1.2+deb~1_amd64.deb"),
+            "pool/main/n/nginx_1.2%2Bdeb~1_amd64.deb"
+        );
     }
 }

@@ -41,7 +41,10 @@ impl Index {
         let keyrings = release::keyrings(&downloads.machine().keyrings)?;
         let path = format!("dists/{suite}/InRelease");
         let url = downloads.url(&path)?;
-        let damaged = |source| Error::Damaged { what: url.clone(), source };
+        let damaged = |source| Error::Damaged {
+            what: url.clone(),
+            source,
+        };
         let message = String::from_utf8(downloads.document(&path, MAX_RELEASE)?)
             .map_err(|error| damaged(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         let text = release::verify(&message, &url, verifier, &keyrings, downloads.directory())?;
@@ -52,14 +55,22 @@ impl Index {
         }
         let name = format!("main/binary-{architecture}/Packages.xz");
         let Some((digest, size)) = release.indices.get(&name) else {
-            return Err(damaged(io::Error::new(io::ErrorKind::InvalidData, format!("it has no {name}"))));
+            return Err(damaged(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it has no {name}"),
+            )));
         };
         // By its digest, so that a mirror that is just being updated cannot give another one.
-        let path = format!("dists/{suite}/main/binary-{architecture}/by-hash/SHA256/{}", digest.hex());
+        let path = format!(
+            "dists/{suite}/main/binary-{architecture}/by-hash/SHA256/{}",
+            digest.hex()
+        );
         let file = downloads.file(&path, digest, *size)?;
         let packages = File::open(&file).map_err(io_at("read", &file))?;
-        Index::read(XzReader::new(BufReader::new(packages), true))
-            .map_err(|source| Error::Damaged { what: format!("{name} of {suite}"), source })
+        Index::read(XzReader::new(BufReader::new(packages), true)).map_err(|source| Error::Damaged {
+            what: format!("{name} of {suite}"),
+            source,
+        })
     }
 
     /// Reads a `Packages` file.
@@ -84,7 +95,12 @@ impl Index {
     pub fn satisfying<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Record> {
         let real = self.packages.get(name);
         let providers = self.providers.get(name).filter(|_| real.is_none());
-        real.into_iter().chain(providers.into_iter().flatten().filter_map(|name| self.packages.get(name)))
+        real.into_iter().chain(
+            providers
+                .into_iter()
+                .flatten()
+                .filter_map(|name| self.packages.get(name)),
+        )
     }
 
     fn add(&mut self, record: Record) {
@@ -97,7 +113,10 @@ impl Index {
     fn finish(mut self) -> Index {
         for record in self.packages.values() {
             for name in &record.provides {
-                self.providers.entry(name.clone()).or_default().push(record.package.clone());
+                self.providers
+                    .entry(name.clone())
+                    .or_default()
+                    .push(record.package.clone());
             }
         }
         self
@@ -114,7 +133,12 @@ mod tests {
             Package: a\nVersion: 1.9\nArchitecture: amd64\n\n\
             Package: b\nVersion: 1\nArchitecture: all\nProvides: v, a\n";
         let index = Index::read(text.as_bytes()).unwrap();
-        let names = |name| index.satisfying(name).map(|record| record.package.as_str()).collect::<Vec<_>>();
+        let names = |name| {
+            index
+                .satisfying(name)
+                .map(|record| record.package.as_str())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(index.get("a").unwrap().version, "1.10");
         assert_eq!(names("v"), ["a", "b"]);
         assert_eq!(names("a"), ["a"]);

@@ -44,7 +44,10 @@ impl Verifier {
     /// [`Error::NoVerifier`].
     pub fn find() -> Result<Verifier, Error> {
         let starts = |verifier: &Verifier| Command::new(verifier.program()).arg("--version").output().is_ok();
-        [Verifier::Sqv, Verifier::Gpgv].into_iter().find(starts).ok_or(Error::NoVerifier)
+        [Verifier::Sqv, Verifier::Gpgv]
+            .into_iter()
+            .find(starts)
+            .ok_or(Error::NoVerifier)
     }
 
     fn program(self) -> &'static str {
@@ -78,8 +81,12 @@ pub fn verify(
     keyrings: &[PathBuf],
     scratch: &Path,
 ) -> Result<String, Error> {
-    let untrusted = |reason: String| Error::Signature { what: url.to_owned(), reason };
-    let (text, signature) = split(message).ok_or_else(|| untrusted("it is not a clear-signed message".into()))?;
+    let untrusted = |reason: String| Error::Signature {
+        what: url.to_owned(),
+        reason,
+    };
+    let (text, signature) =
+        split(message).ok_or_else(|| untrusted("it is not a clear-signed message".into()))?;
     let name = |part| scratch.join(format!("release-{}.{part}", std::process::id()));
     let (text_file, signature_file) = (name("txt"), name("sig"));
     fs::write(&text_file, &text).map_err(io_at("write", &text_file))?;
@@ -91,7 +98,11 @@ pub fn verify(
     if verifier == Verifier::Gpgv {
         command.args(["--status-fd", "1"]);
     }
-    let output = command.arg(&signature_file).arg(&text_file).env("LC_ALL", "C").output();
+    let output = command
+        .arg(&signature_file)
+        .arg(&text_file)
+        .env("LC_ALL", "C")
+        .output();
     let removed = fs::remove_file(&text_file).and(fs::remove_file(&signature_file));
     let output = output.map_err(io_at("run", verifier.program()))?;
     removed.map_err(io_at("remove", &text_file))?;
@@ -103,7 +114,11 @@ pub fn verify(
         true => Ok(text),
         false => {
             let said = String::from_utf8_lossy(&output.stderr);
-            Err(untrusted(format!("{}: {}", verifier.program(), said.trim().replace('\n', "; "))))
+            Err(untrusted(format!(
+                "{}: {}",
+                verifier.program(),
+                said.trim().replace('\n', "; ")
+            )))
         }
     }
 }
@@ -111,7 +126,11 @@ pub fn verify(
 /// Debian signs with several keys and an older keyring need not have all of them, which gpgv's exit code does not
 /// forgive. As apt does: one good signature is enough, one bad is too many.
 fn gpgv_is_satisfied(status: &str) -> bool {
-    let words = |line: &str| line.strip_prefix("[GNUPG:] ").and_then(|rest| rest.split(' ').next()).map(str::to_owned);
+    let words = |line: &str| {
+        line.strip_prefix("[GNUPG:] ")
+            .and_then(|rest| rest.split(' ').next())
+            .map(str::to_owned)
+    };
     let words: Vec<String> = status.lines().filter_map(words).collect();
     let has = |word: &str| words.iter().any(|found| found == word);
     has("GOODSIG") && has("VALIDSIG") && !has("BADSIG")
@@ -121,7 +140,10 @@ fn gpgv_is_satisfied(status: &str) -> bool {
 /// trailing white space removed, as it was signed.
 fn split(message: &str) -> Option<(String, &str)> {
     const SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
-    let rest = message.strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----")?.trim_start_matches('\r').strip_prefix('\n')?;
+    let rest = message
+        .strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----")?
+        .trim_start_matches('\r')
+        .strip_prefix('\n')?;
     let mut at = 0;
     // Headers end with an empty line.
     loop {
@@ -154,14 +176,26 @@ pub fn parse(text: &str) -> io::Result<Release> {
     let stanza = Stanzas::new(text.as_bytes()).next(&|_| true)?.unwrap_or_default();
     let mut indices = BTreeMap::new();
     for line in stanza.need("SHA256")?.lines().filter(|line| !line.is_empty()) {
-        let invalid = || io::Error::new(io::ErrorKind::InvalidData, format!("expected an index, found `{line}`"));
+        let invalid = || {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("expected an index, found `{line}`"),
+            )
+        };
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [hex, size, path] = words[..] else { return Err(invalid()) };
+        let [hex, size, path] = words[..] else {
+            return Err(invalid());
+        };
         let digest = format!("sha256:{hex}").parse().map_err(|_| invalid())?;
         indices.insert(path.to_owned(), (digest, size.parse().map_err(|_| invalid())?));
     }
     let field = |name| stanza.get(name).unwrap_or_default().to_owned();
-    Ok(Release { codename: field("Codename"), suite: field("Suite"), version: field("Version"), indices })
+    Ok(Release {
+        codename: field("Codename"),
+        suite: field("Suite"),
+        version: field("Version"),
+        indices,
+    })
 }
 
 #[cfg(test)]
@@ -205,10 +239,21 @@ mod tests {
     #[test]
     fn indices_are_listed_by_path() {
         let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let release = parse(&format!("Suite: stable\nCodename: trixie\nSHA256:\n {hex}   7 main/x\n")).unwrap();
-        assert_eq!((release.codename.as_str(), release.suite.as_str()), ("trixie", "stable"));
+        let release = parse(&format!(
+            "Suite: stable\nCodename: trixie\nSHA256:\n {hex}   7 main/x\n"
+        ))
+        .unwrap();
+        assert_eq!(
+            (release.codename.as_str(), release.suite.as_str()),
+            ("trixie", "stable")
+        );
         assert_eq!(release.indices["main/x"], (Digest::of(b""), 7));
-        for bad in ["Suite: a\n", "SHA256:\n 00 7 x\n", &format!("SHA256:\n {hex} x y\n"), &format!("SHA256:\n {hex} 7\n")] {
+        for bad in [
+            "Suite: a\n",
+            "SHA256:\n 00 7 x\n",
+            &format!("SHA256:\n {hex} x y\n"),
+            &format!("SHA256:\n {hex} 7\n"),
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 /// Compares two versions: `[epoch:]upstream[-revision]`.
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (split(a), split(b));
-    a.0.cmp(&b.0).then_with(|| compare_part(a.1, b.1)).then_with(|| compare_part(a.2, b.2))
+    a.0.cmp(&b.0)
+        .then_with(|| compare_part(a.1, b.1))
+        .then_with(|| compare_part(a.2, b.2))
 }
 
 fn split(version: &str) -> (u64, &str, &str) {
@@ -24,9 +26,18 @@ fn compare_part(a: &str, b: &str) -> Ordering {
         let text = |part: &[u8]| part.iter().position(u8::is_ascii_digit).unwrap_or(part.len());
         let (text_a, rest_a) = a.split_at(text(a));
         let (text_b, rest_b) = b.split_at(text(b));
-        let weights = |text: &[u8]| text.iter().map(|&byte| weight(byte)).chain([0]).collect::<Vec<_>>();
+        let weights = |text: &[u8]| {
+            text.iter()
+                .map(|&byte| weight(byte))
+                .chain([0])
+                .collect::<Vec<_>>()
+        };
         let order = weights(text_a).cmp(&weights(text_b));
-        let number = |part: &[u8]| part.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(part.len());
+        let number = |part: &[u8]| {
+            part.iter()
+                .position(|byte| !byte.is_ascii_digit())
+                .unwrap_or(part.len())
+        };
         let (number_a, rest_a) = rest_a.split_at(number(rest_a));
         let (number_b, rest_b) = rest_b.split_at(number(rest_b));
         let order = order.then_with(|| compare_numbers(number_a, number_b));
@@ -47,7 +58,12 @@ fn weight(byte: u8) -> i32 {
 }
 
 fn compare_numbers(a: &[u8], b: &[u8]) -> Ordering {
-    let trim = |digits: &[u8]| digits.iter().position(|&digit| digit != b'0').unwrap_or(digits.len());
+    let trim = |digits: &[u8]| {
+        digits
+            .iter()
+            .position(|&digit| digit != b'0')
+            .unwrap_or(digits.len())
+    };
     let (a, b) = (&a[trim(a)..], &b[trim(b)..]);
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }

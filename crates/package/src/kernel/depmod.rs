@@ -26,7 +26,9 @@ pub fn dep(modules: &Modules) -> String {
 
 /// Appends a module after all that it needs.
 fn visit<'a>(name: &'a str, modules: &'a Modules, order: &mut Vec<&'a str>) {
-    let Some((name, (_, modinfo))) = modules.get_key_value(name) else { return };
+    let Some((name, (_, modinfo))) = modules.get_key_value(name) else {
+        return;
+    };
     if order.contains(&name.as_str()) {
         return;
     }
@@ -66,14 +68,38 @@ mod tests {
     fn indices_are_depmods() {
         let module = |path: &str, depends: &[&str], aliases: &[&str], softdeps: &[&str]| {
             let own = |words: &[&str]| words.iter().map(|word| word.to_string()).collect();
-            (path.to_owned(), Modinfo { depends: own(depends), aliases: own(aliases), softdeps: own(softdeps) })
+            (
+                path.to_owned(),
+                Modinfo {
+                    depends: own(depends),
+                    aliases: own(aliases),
+                    softdeps: own(softdeps),
+                },
+            )
         };
         let modules = Modules::from([
-            ("virtio_net".to_owned(), module("kernel/v.ko", &["net_failover", "failover"], &["virtio:d1v*"], &[])),
-            ("net_failover".to_owned(), module("kernel/n.ko", &["failover"], &[], &[])),
-            ("failover".to_owned(), module("kernel/f.ko", &["builtin"], &[], &["pre: x"])),
+            (
+                "virtio_net".to_owned(),
+                module(
+                    "kernel/v.ko",
+                    &["net_failover", "failover"],
+                    &["virtio:d1v*"],
+                    &[],
+                ),
+            ),
+            (
+                "net_failover".to_owned(),
+                module("kernel/n.ko", &["failover"], &[], &[]),
+            ),
+            (
+                "failover".to_owned(),
+                module("kernel/f.ko", &["builtin"], &[], &["pre: x"]),
+            ),
         ]);
-        assert_eq!(dep(&modules), "kernel/f.ko:\nkernel/n.ko: kernel/f.ko\nkernel/v.ko: kernel/n.ko kernel/f.ko\n");
+        assert_eq!(
+            dep(&modules),
+            "kernel/f.ko:\nkernel/n.ko: kernel/f.ko\nkernel/v.ko: kernel/n.ko kernel/f.ko\n"
+        );
         assert!(alias(&modules).ends_with("\nalias virtio:d1v* virtio_net\n"));
         assert!(softdep(&modules).ends_with("\nsoftdep failover pre: x\n"));
     }

@@ -57,7 +57,10 @@ pub fn take<T>(
     source: &dyn Source,
     failed: impl Fn(&T, Error) -> Error,
 ) -> Result<KernelFiles, Error> {
-    let missing = |path: &str| Error::NoPath { path: path.to_owned(), searched: package.title() };
+    let missing = |path: &str| Error::NoPath {
+        path: path.to_owned(),
+        searched: package.title(),
+    };
     let kernel = kernel_path(package).ok_or_else(|| missing("/boot/vmlinuz-*"))?;
     let name = String::from_utf8_lossy(kernel.file_name()).into_owned();
     let release = name.strip_prefix("vmlinuz-").unwrap_or(&name).to_owned();
@@ -75,25 +78,50 @@ pub fn take<T>(
                 Some(Found::BuiltIn) => {}
                 Some(Found::File(path)) => {
                     let bytes = read_module(package, path, source).map_err(|error| failed(at, error))?;
-                    let invalid = |reason| Error::Binary { file: path.to_string(), kind: "kernel module", reason };
+                    let invalid = |reason| Error::Binary {
+                        file: path.to_string(),
+                        kind: "kernel module",
+                        reason,
+                    };
                     let info = modinfo::read(&bytes).map_err(|reason| failed(at, invalid(reason)))?;
                     queue.extend(info.depends.iter().cloned());
                     selected.insert(next, (path.clone(), bytes, info));
                 }
-                None => return Err(failed(at, Error::NoModule { module: next, package: package.title() })),
+                None => {
+                    return Err(failed(
+                        at,
+                        Error::NoModule {
+                            module: next,
+                            package: package.title(),
+                        },
+                    ));
+                }
             }
         }
     }
-    let image = package.files.get(&kernel).cloned().ok_or_else(|| missing("/boot/vmlinuz-*"))?;
+    let image = package
+        .files
+        .get(&kernel)
+        .cloned()
+        .ok_or_else(|| missing("/boot/vmlinuz-*"))?;
     let files = place(package, &folder, &release, selected, source)?;
     let mut archive = Vec::new();
     tar::write_fileset(&files, source, &mut archive).map_err(|error| Error::Layer(error.into()))?;
-    Ok(KernelFiles { release, image: Node::new(image.kind, 0o644), archive })
+    Ok(KernelFiles {
+        release,
+        image: Node::new(image.kind, 0o644),
+        archive,
+    })
 }
 
 fn kernel_path(package: &Package) -> Option<Path> {
-    let mut paths = package.files.iter().filter(|(_, _, node)| matches!(node.kind, Kind::File(_)));
-    paths.find(|(path, ..)| path.as_bytes().starts_with(b"boot/vmlinuz-")).map(|(path, ..)| path.clone())
+    let mut paths = package
+        .files
+        .iter()
+        .filter(|(_, _, node)| matches!(node.kind, Kind::File(_)));
+    paths
+        .find(|(path, ..)| path.as_bytes().starts_with(b"boot/vmlinuz-"))
+        .map(|(path, ..)| path.clone())
 }
 
 /// Every module by name.
@@ -108,7 +136,10 @@ fn find_modules(
     }
     for path in package.files.below(folder) {
         let name = String::from_utf8_lossy(path.file_name()).into_owned();
-        if [".ko", ".ko.xz", ".ko.gz", ".ko.zst"].iter().any(|end| name.ends_with(end)) {
+        if [".ko", ".ko.xz", ".ko.gz", ".ko.zst"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
             found.insert(module_name(&name), Found::File(path.clone()));
         }
     }
@@ -117,7 +148,9 @@ fn find_modules(
 
 /// The text of a file in the modules' folder; empty when there is none.
 fn text(package: &Package, folder: &Path, name: &str, source: &dyn Source) -> Result<String, Error> {
-    let path = Path::parse(name).map(|name| folder.join(&name)).unwrap_or_default();
+    let path = Path::parse(name)
+        .map(|name| folder.join(&name))
+        .unwrap_or_default();
     match package.files.get(&path).map(|node| &node.kind) {
         Some(Kind::File(content)) => {
             let bytes = content.read(source).map_err(Error::Layer)?;
@@ -129,7 +162,10 @@ fn text(package: &Package, folder: &Path, name: &str, source: &dyn Source) -> Re
 
 fn read_module(package: &Package, path: &Path, source: &dyn Source) -> Result<Vec<u8>, Error> {
     let Some(Kind::File(content)) = package.files.get(path).map(|node| &node.kind) else {
-        return Err(Error::NoPath { path: path.to_string(), searched: package.title() });
+        return Err(Error::NoPath {
+            path: path.to_string(),
+            searched: package.title(),
+        });
     };
     let packed = content.read(source).map_err(Error::Layer)?;
     let name = path.file_name();
@@ -138,14 +174,20 @@ fn read_module(package: &Package, path: &Path, source: &dyn Source) -> Result<Ve
     } else if name.ends_with(b".gz") {
         Box::new(GzDecoder::new(&*packed))
     } else if name.ends_with(b".zst") {
-        let damaged = |source| Error::Damaged { what: format!("module {path} of {}", package.title()), source };
+        let damaged = |source| Error::Damaged {
+            what: format!("module {path} of {}", package.title()),
+            source,
+        };
         Box::new(zstd::Decoder::with_buffer(&*packed).map_err(damaged)?)
     } else {
         return Ok(packed);
     };
     let mut bytes = Vec::new();
     let read = reader.take(MAX_MODULE).read_to_end(&mut bytes);
-    read.map_err(|source| Error::Damaged { what: format!("module {path} of {}", package.title()), source })?;
+    read.map_err(|source| Error::Damaged {
+        what: format!("module {path} of {}", package.title()),
+        source,
+    })?;
     Ok(bytes)
 }
 
@@ -179,12 +221,18 @@ fn place(
         .collect();
     for (name, content) in [
         ("modules.alias", depmod::alias(&modules)),
-        ("modules.builtin", text(package, folder, "modules.builtin", source)?),
+        (
+            "modules.builtin",
+            text(package, folder, "modules.builtin", source)?,
+        ),
         ("modules.dep", depmod::dep(&modules)),
         ("modules.order", order),
         ("modules.softdep", depmod::softdep(&modules)),
     ] {
-        files.insert(root.join(&Path::parse(name).map_err(refused)?), file(content.into_bytes()));
+        files.insert(
+            root.join(&Path::parse(name).map_err(refused)?),
+            file(content.into_bytes()),
+        );
     }
     Ok(files)
 }

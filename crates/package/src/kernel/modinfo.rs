@@ -30,7 +30,9 @@ pub fn read(module: &[u8]) -> Result<Modinfo, String> {
     let header = FileHeader64::<Endianness>::parse(module).map_err(shown)?;
     let endian = header.endian().map_err(shown)?;
     let sections = header.sections(endian, module).map_err(shown)?;
-    let (_, section) = sections.section_by_name(endian, b".modinfo").ok_or("it has no .modinfo section")?;
+    let (_, section) = sections
+        .section_by_name(endian, b".modinfo")
+        .ok_or("it has no .modinfo section")?;
     Ok(parse(section.data(endian, module).map_err(shown)?))
 }
 
@@ -41,7 +43,9 @@ pub fn parse(section: &[u8]) -> Modinfo {
         let field = String::from_utf8_lossy(field);
         match field.split_once('=') {
             Some(("depends", names)) => {
-                modinfo.depends.extend(names.split(',').filter(|name| !name.is_empty()).map(module_name));
+                modinfo
+                    .depends
+                    .extend(names.split(',').filter(|name| !name.is_empty()).map(module_name));
             }
             Some(("alias", pattern)) => modinfo.aliases.push(pattern.to_owned()),
             Some(("softdep", modules)) => modinfo.softdeps.push(modules.to_owned()),
@@ -69,7 +73,11 @@ mod tests {
 
     #[test]
     fn names_are_the_kernels() {
-        for (file, name) in [("kernel/crypto/crc32c-intel.ko.xz", "crc32c_intel"), ("virtio-rng", "virtio_rng"), ("a/b.ko", "b")] {
+        for (file, name) in [
+            ("kernel/crypto/crc32c-intel.ko.xz", "crc32c_intel"),
+            ("virtio-rng", "virtio_rng"),
+            ("a/b.ko", "b"),
+        ] {
             assert_eq!(module_name(file), name);
         }
     }

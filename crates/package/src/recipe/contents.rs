@@ -11,7 +11,12 @@ use crate::glob;
 
 /// Decodes the list. `suite` is the release of packages that do not name one.
 pub fn entries(node: &Node, suite: Option<&str>, out: &mut Diagnostics) -> Option<Vec<Entry>> {
-    d::list(|node, out| Some(Entry { span: node.span, item: item(node, suite, out)? }))(node, out)
+    d::list(|node, out| {
+        Some(Entry {
+            span: node.span,
+            item: item(node, suite, out)?,
+        })
+    })(node, out)
 }
 
 fn item(node: &Node, suite: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
@@ -28,12 +33,19 @@ fn item(node: &Node, suite: Option<&str>, out: &mut Diagnostics) -> Option<Item>
         Value::Mapping(pairs) => pairs.iter().any(|(key, _)| key.text() == Some(name)),
         _ => false,
     };
-    let kinds: Vec<Decode> = KINDS.iter().filter(|(name, _)| has(name)).map(|(_, decode)| *decode).collect();
+    let kinds: Vec<Decode> = KINDS
+        .iter()
+        .filter(|(name, _)| has(name))
+        .map(|(_, decode)| *decode)
+        .collect();
     match kinds[..] {
         [decode] => decode(node, suite, out),
         _ => {
             let kinds = KINDS.map(|(name, _)| format!("`{name}`")).join(", ");
-            out.push(Diagnostic::error(node.span, format!("an entry is one of {kinds}")));
+            out.push(Diagnostic::error(
+                node.span,
+                format!("an entry is one of {kinds}"),
+            ));
             None
         }
     }
@@ -50,27 +62,57 @@ fn package(node: &Node, default: Option<&str>, out: &mut Diagnostics) -> Option<
     let paths = paths?;
     let single = matches!(&paths[..], [(path, _)] if !glob::is_pattern(path));
     if let (Some(_), Some(node), false) = (&to, mapping.node("as"), single) {
-        out.push(Diagnostic::error(node.span, "`as` needs exactly one path, without patterns"));
+        out.push(Diagnostic::error(
+            node.span,
+            "`as` needs exactly one path, without patterns",
+        ));
     }
     let except = except.into_iter().map(|(pattern, _)| pattern).collect();
-    Some(Item::Package { suite: suite?, package: package?, paths, except, to })
+    Some(Item::Package {
+        suite: suite?,
+        package: package?,
+        paths,
+        except,
+        to,
+    })
 }
 
 fn kernel(node: &Node, default: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
-    let mapping = Mapping::read(node, "a kernel", &["kernel", "suite", "modules"], Spelling::Exact, out)?;
+    let mapping = Mapping::read(
+        node,
+        "a kernel",
+        &["kernel", "suite", "modules"],
+        Spelling::Exact,
+        out,
+    )?;
     let suite = release(&mapping, default, out);
     let package = mapping.get("kernel", out, package_name);
-    let module = |node: &Node, out: &mut Diagnostics| d::string(node, out).map(|name| (name.value, name.span));
+    let module =
+        |node: &Node, out: &mut Diagnostics| d::string(node, out).map(|name| (name.value, name.span));
     let modules = mapping.get("modules", out, d::list(module)).unwrap_or_default();
-    Some(Item::Kernel { suite: suite?, package: package?, modules })
+    Some(Item::Kernel {
+        suite: suite?,
+        package: package?,
+        modules,
+    })
 }
 
 fn binary(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
-    let mapping = Mapping::read(node, "a binary", &["binary", "path", "mode"], Spelling::Exact, out)?;
+    let mapping = Mapping::read(
+        node,
+        "a binary",
+        &["binary", "path", "mode"],
+        Spelling::Exact,
+        out,
+    )?;
     let binary = mapping.get("binary", out, d::text);
     let path = mapping.required("path", out, path);
     let mode = mapping.get("mode", out, mode).unwrap_or(0o755);
-    Some(Item::Binary { binary: binary?, path: path?, mode })
+    Some(Item::Binary {
+        binary: binary?,
+        path: path?,
+        mode,
+    })
 }
 
 fn file(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
@@ -79,7 +121,11 @@ fn file(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
     let file = mapping.get("file", out, d::text);
     let path = mapping.required("path", out, path);
     let access = access(&mapping, 0o644, out);
-    Some(Item::File { file: file?, path: path?, access })
+    Some(Item::File {
+        file: file?,
+        path: path?,
+        access,
+    })
 }
 
 fn directory(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
@@ -94,7 +140,10 @@ fn symlink(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> 
     let mapping = Mapping::read(node, "a symlink", &["symlink", "target"], Spelling::Exact, out)?;
     let path = mapping.get("symlink", out, path);
     let target = mapping.required("target", out, d::text);
-    Some(Item::Symlink { path: path?, target: target? })
+    Some(Item::Symlink {
+        path: path?,
+        target: target?,
+    })
 }
 
 fn access(mapping: &Mapping<'_>, default: u32, out: &mut Diagnostics) -> Access {
@@ -109,9 +158,14 @@ fn access(mapping: &Mapping<'_>, default: u32, out: &mut Diagnostics) -> Access 
 fn mode(node: &Node, out: &mut Diagnostics) -> Option<u32> {
     let text = d::string(node, out)?;
     let octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
-    let bits = u32::from_str_radix(&text, 8).ok().filter(|&bits| octal && bits <= 0o7777);
+    let bits = u32::from_str_radix(&text, 8)
+        .ok()
+        .filter(|&bits| octal && bits <= 0o7777);
     if bits.is_none() {
-        let message = format!("`{}` is not a mode: expected octal digits, at most `7777`", text.value);
+        let message = format!(
+            "`{}` is not a mode: expected octal digits, at most `7777`",
+            text.value
+        );
         out.push(Diagnostic::error(text.span, message));
     }
     bits
@@ -123,7 +177,10 @@ fn release(mapping: &Mapping<'_>, default: Option<&str>, out: &mut Diagnostics) 
         (Some(_), _) => mapping.get("suite", out, suite),
         (None, Some(default)) => Some(default.to_owned()),
         (None, None) => {
-            let mistake = Diagnostic::error(mapping.span, "the release is not said from which this package comes");
+            let mistake = Diagnostic::error(
+                mapping.span,
+                "the release is not said from which this package comes",
+            );
             out.push(mistake.hint("write `debian: {suite: trixie}` at the top, or `suite: trixie` here"));
             None
         }
@@ -134,7 +191,10 @@ fn package_name(node: &Node, out: &mut Diagnostics) -> Option<String> {
     let name = d::string(node, out)?;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
     if name.is_empty() || !name.bytes().all(plain) {
-        out.push(Diagnostic::error(name.span, format!("`{}` is not the name of a package", name.value)));
+        out.push(Diagnostic::error(
+            name.span,
+            format!("`{}` is not the name of a package", name.value),
+        ));
     }
     Some(name.value)
 }
@@ -145,7 +205,10 @@ fn path(node: &Node, out: &mut Diagnostics) -> Option<Path> {
     match Path::parse(&text) {
         Ok(path) if !path.is_root() => Some(path),
         _ => {
-            out.push(Diagnostic::error(span, format!("`{text}` is not a path in the image")));
+            out.push(Diagnostic::error(
+                span,
+                format!("`{text}` is not a path in the image"),
+            ));
             None
         }
     }

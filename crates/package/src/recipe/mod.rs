@@ -133,7 +133,11 @@ pub struct Access {
 impl Recipe {
     /// The place of a span of this recipe.
     pub fn place(&self, span: Span) -> Place {
-        Place { file: self.file.clone(), line: span.line, column: span.column }
+        Place {
+            file: self.file.clone(),
+            line: span.line,
+            column: span.column,
+        }
     }
 
     /// Where the lock file is.
@@ -146,7 +150,10 @@ impl Recipe {
     /// # Errors
     /// [`Error::File`] when it is missing, no regular file, or outside of the folder.
     pub fn read_file(&self, name: &str) -> Result<Vec<u8>, Error> {
-        let failed = |reason: String| Error::File { file: name.to_owned(), reason };
+        let failed = |reason: String| Error::File {
+            file: name.to_owned(),
+            reason,
+        };
         let path = Path::parse(name).map_err(|_| failed("is outside of the recipe's folder".into()))?;
         if name.starts_with('/') || path.is_root() {
             return Err(failed("is outside of the recipe's folder".into()));
@@ -176,10 +183,19 @@ pub fn load(directory: &FilePath) -> Result<Recipe, Error> {
     let (definition, warnings) = decode::decode(&file.display().to_string(), &text).map_err(Error::Recipe)?;
     let lock_file = directory.join(lock::FILE_NAME);
     let lock = match fs::read_to_string(&lock_file) {
-        Ok(text) => Lock::parse(&text)
-            .map_err(|source| Error::Damaged { what: lock_file.display().to_string(), source })?,
+        Ok(text) => Lock::parse(&text).map_err(|source| Error::Damaged {
+            what: lock_file.display().to_string(),
+            source,
+        })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Lock::default(),
         Err(error) => return Err(io_at("read", &lock_file)(error)),
     };
-    Ok(Recipe { directory: directory.to_owned(), file, text, definition, lock, warnings })
+    Ok(Recipe {
+        directory: directory.to_owned(),
+        file,
+        text,
+        definition,
+        lock,
+        warnings,
+    })
 }
