@@ -15,6 +15,9 @@ use crate::volumes::folders;
 /// How long the report waits for services to become their programs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long an onboot container may go on when the machine is to go down: it may be the one that asked.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Whether the boot goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -62,7 +65,7 @@ pub fn run_one(supervisor: &mut Supervisor, section: Section, folder: &Path) -> 
         supervisor.turn(None);
         if section == Section::Onboot && supervisor.request.is_some() && !interrupted {
             interrupted = true;
-            supervisor.kill_after(run, Duration::ZERO, "the machine was asked to go down");
+            supervisor.kill_after(run, GRACE, "the machine was asked to go down");
         }
     }
     match policy {

@@ -101,12 +101,15 @@ impl Prepared {
 
     /// User and group that the standard streams belong to, so that the program may open them again.
     pub fn owner(&self) -> (u32, u32) {
-        let inside = (self.spec.process.user.uid, self.spec.process.user.gid);
+        let (user, linux) = (&self.spec.process.user, &self.spec.linux);
         if self.namespaces.has_new(new::USER) {
-            (0, 0)
-        } else {
-            inside
+            let host = |id, mappings| namespaces::host_id(id, mappings).unwrap_or(0);
+            return (
+                host(user.uid, &linux.uid_mappings),
+                host(user.gid, &linux.gid_mappings),
+            );
         }
+        (user.uid, user.gid)
     }
 
     /// Makes the control group and the process, which begins to set itself up.

@@ -70,10 +70,39 @@ pub fn id_map(mappings: &[IdMapping]) -> String {
         .collect()
 }
 
+/// What an id inside a user namespace is outside of it.
+pub fn host_id(id: u32, mappings: &[IdMapping]) -> Option<u32> {
+    let range = mappings.iter().find(|range| {
+        id.checked_sub(range.container_id)
+            .is_some_and(|at| at < range.size)
+    })?;
+    range.host_id.checked_add(id - range.container_id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use ironkit_contract::oci::Namespace;
+
+    #[test]
+    fn ids_are_mapped() {
+        let range = |container_id, host_id, size| IdMapping {
+            container_id,
+            host_id,
+            size,
+        };
+        let mappings = [range(0, 100_000, 10), range(20, 5, 1), range(30, u32::MAX, 2)];
+        for (id, expect) in [
+            (0, Some(100_000)),
+            (9, Some(100_009)),
+            (10, None),
+            (20, Some(5)),
+            (30, Some(u32::MAX)),
+            (31, None),
+        ] {
+            assert_eq!(host_id(id, &mappings), expect, "{id}");
+        }
+    }
 
     #[test]
     fn namespaces_are_new_or_joined() {
