@@ -9,7 +9,8 @@ use ironkit_contract::runtime::OnFailure;
 use crate::console;
 use crate::power::Power;
 use crate::report::{self, failure, now_ms};
-use crate::supervisor::{Section, Supervisor};
+use crate::section::Section;
+use crate::supervisor::Supervisor;
 use crate::volumes::folders;
 
 /// How long the report waits for services to become their programs.

@@ -18,6 +18,9 @@ const LIMIT: u64 = 1 << 20;
 /// Bytes of output that are taken at once.
 const CHUNK: usize = 16 * 1024;
 
+/// So often in a row: more than a pipe holds, but a container that never stops writing does not keep PID 1 busy.
+const CHUNKS: usize = 64;
+
 /// One stream of a container on its way to its file.
 #[derive(Debug)]
 pub struct Stream {
@@ -64,7 +67,7 @@ impl Stream {
     /// Moves what is there from the pipe to the file. `false` when no more will come.
     pub fn pump(&mut self) -> bool {
         let mut buffer = [0_u8; CHUNK];
-        loop {
+        for _ in 0..CHUNKS {
             match rustix::io::read(&self.pipe, &mut buffer) {
                 Ok(0) => return false,
                 Ok(length) => self.write(&buffer[..length]),
@@ -73,6 +76,7 @@ impl Stream {
                 Err(_) => return false,
             }
         }
+        true
     }
 
     fn write(&mut self, bytes: &[u8]) {

@@ -12,7 +12,8 @@ use rustix::mount::{UnmountFlags, unmount};
 
 use crate::power::Power;
 use crate::report::now_ms;
-use crate::supervisor::{Section, Supervisor};
+use crate::section::Section;
+use crate::supervisor::Supervisor;
 use crate::volumes::folders;
 use crate::{boot, console};
 

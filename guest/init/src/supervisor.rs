@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use ironkit_contract::BootReport;
 use ironkit_contract::boot_report::ContainerReport;
-use ironkit_contract::runtime::Restart;
 use ironkit_sys::signal::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, wait};
@@ -20,45 +19,11 @@ use crate::container::{Child, Prepared, Stdio, Word, no_input};
 use crate::error::{Result, Step};
 use crate::logs::{self, Keep, Stream};
 use crate::modules::Modules;
+use crate::policy::{FIRST_WAIT, LONGEST_WAIT, STEADY, notices, starts_again};
 use crate::power::{self, Power};
 use crate::report::{failure, now_ms};
+use crate::section::Section;
 use crate::{button, console};
-
-/// First wait before a service is started again; doubled each time.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// A service that ran this long starts with the first wait again.
-const STEADY: Duration = Duration::from_secs(60);
-
-/// Which part of the manifest a container is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    Onboot,
-    Services,
-    Onshutdown,
-}
-
-impl Section {
-    /// Its name in the boot report and on the console.
-    pub fn name(self) -> &'static str {
-        match self {
-            Section::Onboot => "onboot",
-            Section::Services => "services",
-            Section::Onshutdown => "onshutdown",
-        }
-    }
-
-    /// Files of a container's output and errors, where LinuxKit has them.
-    fn logs(self, name: &str) -> [PathBuf; 2] {
-        let start = match self {
-            Section::Onboot => format!("/run/log/onboot/onboot.{name}"),
-            Section::Services => format!("/var/log/{name}"),
-            Section::Onshutdown => format!("/run/log/shutdown/shutdown.{name}"),
-        };
-        [format!("{start}.out.log").into(), format!("{start}.log").into()]
-    }
-}
 
 /// Where a container is in its life.
 #[derive(Debug)]
@@ -517,34 +482,6 @@ impl Run {
     }
 }
 
-/// Whether a service that ended is started again. By default: when it failed.
-fn starts_again(policy: Option<Restart>, failed: bool) -> bool {
-    match policy {
-        Some(Restart::Always) => true,
-        Some(Restart::OnFailure) | None => failed,
-        Some(Restart::Never) => false,
-    }
-}
-
-/// Whether a process notices a signal, by the text of its `/proc/PID/status`: it handles it, or blocks it to read it from a
-/// signalfd, or it is not the first of a PID namespace.
-fn notices(status: &str, signal: i32) -> bool {
-    let field = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap_or_default()
-            .trim()
-    };
-    let has = |name: &str| {
-        u64::from_str_radix(field(name), 16)
-            .is_ok_and(|mask| mask.checked_shr(signal.unsigned_abs() - 1).unwrap_or(0) & 1 == 1)
-    };
-    let numbers: Vec<_> = field("NSpid:").split_ascii_whitespace().collect();
-    let is_first = numbers.len() > 1 && numbers.last() == Some(&"1");
-    !is_first || has("SigCgt:") || has("SigBlk:")
-}
-
 /// The time from now to `when`, for poll(2).
 fn until(when: Instant) -> Timespec {
     let left = when.saturating_duration_since(Instant::now());
@@ -553,41 +490,5 @@ fn until(when: Instant) -> Timespec {
     Timespec {
         tv_sec: seconds,
         tv_nsec: i64::from(left.subsec_nanos()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn some_signals_are_not_noticed() {
-        let status = |nspid: &str, blocked: u64, caught: u64| {
-            format!("Name:\tx\nNSpid:\t{nspid}\nSigBlk:\t{blocked:016x}\nSigCgt:\t{caught:016x}\n")
-        };
-        for (text, signal, expect) in [
-            (status("7\t1", 0, 0x4000), 15, true),
-            (status("7\t1", 0x4000, 0), 15, true),
-            (status("7\t1", 0, 0), 15, false),
-            (status("7\t1", 0, 0x4000), 3, false),
-            (status("7", 0, 0), 15, true),
-            (status("7\t4", 0, 0), 15, true),
-            (String::new(), 15, true),
-        ] {
-            assert_eq!(notices(&text, signal), expect, "{text}");
-        }
-    }
-
-    #[test]
-    fn policies_decide() {
-        for (policy, failed, expect) in [
-            (None, true, true),
-            (None, false, false),
-            (Some(Restart::Always), false, true),
-            (Some(Restart::OnFailure), false, false),
-            (Some(Restart::Never), true, false),
-        ] {
-            assert_eq!(starts_again(policy, failed), expect, "{policy:?} {failed}");
-        }
     }
 }
