@@ -1,0 +1,31 @@
+#!/bin/sh
+# Installs the programs that building, running and testing need and that are missing, from Debian's packages.
+#
+# Building wants a C compiler (for zstd and ring) and gpgv or sqv (to verify Debian's archive); running wants QEMU. The rest
+# are judges: tools that we did not write, which read what we wrote.
+set -eu
+
+missing=
+need() { # need COMMAND PACKAGE
+	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need cc gcc
+command -v sqv >/dev/null 2>&1 || need gpgv gpgv
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || [ -e /usr/share/keyrings/debian-archive-keyring.pgp ] ||
+	missing="$missing debian-archive-keyring"
+need qemu-system-x86_64 qemu-system-x86
+need qemu-img qemu-utils
+need skopeo skopeo
+need umoci umoci
+need docker-registry docker-registry
+need openssl openssl
+need cpio cpio
+
+[ -n "$missing" ] || exit 0
+echo "installing:$missing" >&2
+if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+# The services of these packages are not wanted: the tests start their own.
+# shellcheck disable=SC2086
+$sudo env RUNLEVEL=1 apt-get install -qq -y --no-install-recommends $missing >/dev/null
