@@ -1,27 +1,16 @@
 //! A recipe's contents → the files of the image.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ironkit_tree::{Content, Digest, FileSet, InodeId, Kind, Node, Path};
+use ironkit_tree::{Content, FileSet, Kind, Node, Path};
 
 use crate::Error;
 use crate::debian::Package;
-use crate::debian::deb::{MERGED, merged};
+use crate::debian::deb::merged;
+use crate::placement::{Image, Merged, follow};
 use crate::recipe::{Access, Entry, Item, Recipe};
 use crate::sources::Packages;
 use crate::{glob, guest, kernel, libraries};
-
-/// An image in the making.
-pub struct Image {
-    files: FileSet,
-    /// Whether `/bin` and the like are links into `/usr`: where packages are taken from.
-    merged: bool,
-    /// Where each file of a package went, so that hard links stay hard links.
-    taken: BTreeMap<(Digest, InodeId), Path>,
-    /// Files of packages that were taken and whose libraries have not been looked for yet: path in the package.
-    pub(crate) pending: Vec<(Rc<Package>, Path)>,
-}
 
 /// Makes the files of the image that `recipe` describes.
 ///
@@ -29,131 +18,14 @@ pub struct Image {
 /// [`Error::At`] with the entry's place and what is wrong.
 pub fn assemble(recipe: &Recipe, packages: &mut Packages<'_>) -> Result<FileSet, Error> {
     let contents = &recipe.definition.contents;
-    let mut image = Image {
-        files: FileSet::new(),
-        merged: contents
-            .iter()
-            .any(|entry| matches!(entry.item, Item::Package { .. })),
-        taken: BTreeMap::new(),
-        pending: Vec::new(),
-    };
+    let takes = contents
+        .iter()
+        .any(|entry| matches!(entry.item, Item::Package { .. }));
+    let mut image = Image::new(if takes { Merged::Yes } else { Merged::No });
     for entry in contents {
         put(&mut image, recipe, entry, packages)?;
     }
-    for name in MERGED {
-        let (link, target) = (parse(name), parse(&format!("usr/{name}")));
-        if image.merged && image.files.get(&target).is_some() && image.files.get(&link).is_none() {
-            image.files.insert(
-                link,
-                Node::new(Kind::Symlink(format!("usr/{name}").into_bytes()), 0o777),
-            );
-        }
-    }
-    Ok(image.files)
-}
-
-impl Image {
-    /// Whether there is something at `path`.
-    pub(crate) fn has(&self, path: &Path) -> bool {
-        self.files.get(&merged(path)).is_some()
-    }
-
-    /// Takes `path` of a package, with all below it and what a link points to, to the same place.
-    pub(crate) fn take(&mut self, package: &Rc<Package>, path: &Path) -> Result<(), Error> {
-        self.take_to(package, path, path, &[])
-    }
-
-    fn take_to(
-        &mut self,
-        package: &Rc<Package>,
-        path: &Path,
-        to: &Path,
-        except: &[String],
-    ) -> Result<(), Error> {
-        let Some(node) = package.files.get(path) else {
-            return Ok(());
-        };
-        if except.iter().any(|pattern| glob::matches(pattern, path)) {
-            return Ok(());
-        }
-        self.take_one(package, path, to)?;
-        if node.is_directory() {
-            for below in package.files.below(path) {
-                // A pattern that leaves out a directory leaves out what is below it.
-                let left_out = |pattern: &String| {
-                    glob::matches(pattern, below)
-                        || below.ancestors().any(|parent| glob::matches(pattern, &parent))
-                };
-                if !except.iter().any(left_out) {
-                    let place = below
-                        .below(path)
-                        .map_or_else(|| below.clone(), |rest| to.join(&rest));
-                    self.take_one(package, below, &place)?;
-                }
-            }
-        }
-        if let Kind::Symlink(target) = &node.kind {
-            let target = link_target(path, target);
-            if target != *path && !self.has(&target) {
-                self.take_to(package, &target, &target, &[])?;
-            }
-        }
-        Ok(())
-    }
-
-    fn take_one(&mut self, package: &Rc<Package>, path: &Path, to: &Path) -> Result<(), Error> {
-        let (Some(node), Some(inode)) = (package.files.get(path), package.files.inode(path)) else {
-            return Ok(());
-        };
-        if let Kind::File(_) = node.kind {
-            match self.taken.get(&(package.digest, inode)) {
-                Some(first) if first != to && !self.has(to) => {
-                    let first = first.clone();
-                    self.check_parents(to)?;
-                    self.files.link(to.clone(), &first);
-                    return Ok(());
-                }
-                Some(_) => {}
-                None => {
-                    self.taken.insert((package.digest, inode), to.clone());
-                    self.pending.push((Rc::clone(package), path.clone()));
-                }
-            }
-        }
-        self.insert(to, node.clone())
-    }
-
-    /// Puts a node in place; equal ones may meet, others may not.
-    fn insert(&mut self, path: &Path, node: Node) -> Result<(), Error> {
-        let path = if self.merged { merged(path) } else { path.clone() };
-        self.check_parents(&path)?;
-        match self.files.get(&path) {
-            Some(there) if there.is_directory() && node.is_directory() => {
-                if !node.implied {
-                    self.files.insert(path, node);
-                }
-                Ok(())
-            }
-            Some(there) if *there == node => Ok(()),
-            Some(_) => Err(Error::Conflict {
-                path: path.to_string(),
-            }),
-            None => {
-                self.files.insert(path, node);
-                Ok(())
-            }
-        }
-    }
-
-    fn check_parents(&self, path: &Path) -> Result<(), Error> {
-        let file = |parent: &Path| self.files.get(parent).is_some_and(|node| !node.is_directory());
-        match path.ancestors().find(file) {
-            Some(parent) => Err(Error::Conflict {
-                path: parent.to_string(),
-            }),
-            None => Ok(()),
-        }
-    }
+    Ok(image.finish())
 }
 
 fn put(image: &mut Image, recipe: &Recipe, entry: &Entry, packages: &mut Packages<'_>) -> Result<(), Error> {
@@ -324,62 +196,7 @@ fn kernel_package(packages: &mut Packages<'_>, suite: &str, name: &str) -> Resul
     })
 }
 
-/// The file that a link leads to, as far as that is in the package.
-fn follow(package: &Package, path: &Path) -> Path {
-    let mut path = path.clone();
-    // As the kernel, give up after 40 links (path_resolution(7)).
-    for _ in 0..40 {
-        match package.files.get(&path).map(|node| &node.kind) {
-            Some(Kind::Symlink(target)) => path = link_target(&path, target),
-            _ => break,
-        }
-    }
-    path
-}
-
-/// Where a link at `path` points, `..` at the root staying there.
-pub(crate) fn link_target(path: &Path, target: &[u8]) -> Path {
-    let directory = path.parent().unwrap_or_default();
-    let start = if target.starts_with(b"/") {
-        Vec::new()
-    } else {
-        directory.as_bytes().to_vec()
-    };
-    let mut parts: Vec<&[u8]> = start
-        .split(|&byte| byte == b'/')
-        .filter(|part| !part.is_empty())
-        .collect();
-    for part in target.split(|&byte| byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    merged(&Path::parse(parts.join(&b'/')).unwrap_or_default())
-}
-
 /// A path that is known to be one: patterns are checked when the recipe is read.
 fn parse(path: &str) -> Path {
     Path::parse(path).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_lead_where_the_kernel_would_go() {
-        for (path, target, expect) in [
-            ("usr/lib64/ld.so", "../lib/x/ld.so", "usr/lib/x/ld.so"),
-            ("lib64/ld.so", "/lib/x/ld.so", "usr/lib/x/ld.so"),
-            ("usr/lib/libz.so.1", "libz.so.1.3", "usr/lib/libz.so.1.3"),
-            ("a", "../../../etc/passwd", "etc/passwd"),
-            ("usr/a/b", "./c//d/.", "usr/a/c/d"),
-        ] {
-            assert_eq!(link_target(&parse(path), target.as_bytes()).to_string(), expect);
-        }
-    }
 }

@@ -17,6 +17,7 @@ pub mod image;
 pub mod kernel;
 mod libraries;
 pub mod lock;
+mod placement;
 pub mod recipe;
 pub mod sources;
 pub mod tag;

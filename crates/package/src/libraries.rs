@@ -9,10 +9,10 @@ use std::rc::Rc;
 use ironkit_tree::{Content, Kind, Path, Source};
 
 use crate::Error;
-use crate::assemble::Image;
 use crate::debian::deb::merged;
 use crate::debian::{Package, multiarch};
 use crate::elf;
+use crate::placement::Image;
 use crate::sources::Packages;
 
 /// How far dependencies are followed in search of a library. Libraries are direct dependencies of what needs them;
@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 3;
 /// # Errors
 /// [`Error::NoLibrary`], and those of opening packages.
 pub(crate) fn close(image: &mut Image, packages: &mut Packages<'_>, suite: &str) -> Result<(), Error> {
-    while let Some((package, path)) = image.pending.pop() {
+    while let Some((package, path)) = image.next_taken() {
         let Some(file) = read_elf(&package, &path, packages.layers())? else {
             continue;
         };
@@ -87,7 +87,7 @@ fn folders(path: &Path, run_path: &[String], architecture: &str) -> Vec<Path> {
     let origin = format!("/{}", path.parent().unwrap_or_default());
     let own = run_path.iter().map(|folder| {
         let folder = folder.replace("$ORIGIN", &origin).replace("${ORIGIN}", &origin);
-        crate::assemble::link_target(&Path::ROOT, folder.as_bytes())
+        crate::placement::link_target(&Path::ROOT, folder.as_bytes())
     });
     let usual = multiarch(architecture).map(|tuple| format!("usr/lib/{tuple}"));
     let usual = usual
