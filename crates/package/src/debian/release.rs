@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ironkit_tree::Digest;
 
 use super::control::Stanzas;
+use super::fetch::new_file;
 use crate::Error;
 use crate::error::io_at;
 
@@ -87,10 +88,8 @@ pub fn verify(
     };
     let (text, signature) =
         split(message).ok_or_else(|| untrusted("it is not a clear-signed message".into()))?;
-    let name = |part| scratch.join(format!("release-{}.{part}", std::process::id()));
-    let (text_file, signature_file) = (name("txt"), name("sig"));
-    fs::write(&text_file, &text).map_err(io_at("write", &text_file))?;
-    fs::write(&signature_file, signature).map_err(io_at("write", &signature_file))?;
+    let text_file = scratch_file(scratch, text.as_bytes())?;
+    let signature_file = scratch_file(scratch, signature.as_bytes())?;
     let mut command = Command::new(verifier.program());
     for keyring in keyrings {
         command.arg("--keyring").arg(keyring);
@@ -121,6 +120,13 @@ pub fn verify(
             )))
         }
     }
+}
+
+/// A short-lived file with these bytes.
+fn scratch_file(directory: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
+    let (path, mut file) = new_file(directory).map_err(io_at("create a file in", directory))?;
+    file.write_all(bytes).map_err(io_at("write", &path))?;
+    Ok(path)
 }
 
 /// Debian signs with several keys and an older keyring need not have all of them, which gpgv's exit code does not

@@ -1,6 +1,28 @@
 //! `build.yml` of a component: what it is called, what goes into it, how it is run.
 //!
-//! The keys are LinuxKit's (`linuxkit pkg`), with `contents` and `debian` in place of a Dockerfile.
+//! The keys are LinuxKit's (`linuxkit pkg`), with `contents` and `debian` in place of a Dockerfile:
+//!
+//! ```yaml
+//! image: example
+//! org: ironkit
+//! debian: {suite: trixie}            # the release of all packages that do not name another
+//! contents:
+//!   - package: nginx                 # files of a package, with the shared libraries that they need
+//!     paths: [/usr/sbin/nginx, "/usr/share/nginx/**"]
+//!     except: ["**/*.gz"]            # a directory is all below it; `as: PATH` places a single path elsewhere
+//!   - kernel: linux-image-cloud-amd64
+//!     modules: [virtio_net, overlay] # with those that they depend on
+//!   - binary: init                   # a static program that travels with ironkit
+//!     path: /init
+//!   - file: nginx.conf               # of the recipe's folder
+//!     path: /etc/nginx/nginx.conf
+//!     mode: "0644"
+//!   - directory: /var/log
+//!   - symlink: /sbin/init
+//!     target: /init
+//! config:                            # the label org.mobyproject.config
+//!   command: [/init]
+//! ```
 
 mod config;
 mod contents;
