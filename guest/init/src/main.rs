@@ -29,7 +29,7 @@ use std::path::Path;
 use rustix::process::{Pid, getpid};
 
 use boot::Next;
-use modules::Modules;
+use modules::{Devices, Modules};
 use supervisor::Supervisor;
 
 fn main() {
@@ -50,7 +50,7 @@ fn main() {
     }
     let mut modules = Modules::open();
     modules::serve_kernel();
-    problems.extend(modules.coldplug());
+    problems.extend(modules.coldplug(Devices::Needed));
     problems.extend(modules.load_listed(Path::new("/etc/modules-load.d")));
     problems.extend(host::set_up());
     let root = Path::new("/");

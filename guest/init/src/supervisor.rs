@@ -18,12 +18,15 @@ use crate::cmdline::Cmdline;
 use crate::container::{Child, Prepared, Stdio, Word, no_input};
 use crate::error::{Result, Step};
 use crate::logs::{self, Keep, Stream};
-use crate::modules::Modules;
+use crate::modules::{Devices, Modules};
 use crate::policy::{FIRST_WAIT, LONGEST_WAIT, STEADY, notices, starts_again};
 use crate::power::{self, Power};
 use crate::report::{failure, now_ms};
 use crate::section::Section;
 use crate::{button, console};
+
+/// After how long the devices that can wait, such as the power button, get their modules.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Where a container is in its life.
 #[derive(Debug)]
@@ -68,6 +71,8 @@ pub struct Supervisor {
     pub request: Option<Power>,
     signals: SignalFd,
     buttons: Vec<std::fs::File>,
+    /// When the devices that could wait have their turn.
+    settle: Option<Instant>,
     runs: Vec<Run>,
     /// Output of what containers that ended have left running.
     orphaned: Vec<Stream>,
@@ -93,7 +98,8 @@ impl Supervisor {
             report,
             request: None,
             signals: SignalFd::new(power::SIGNALS).step(|| "signals".to_owned())?,
-            buttons: button::devices(),
+            buttons: Vec::new(),
+            settle: Some(Instant::now() + SETTLE),
             runs: Vec::new(),
             orphaned: Vec::new(),
             closing: false,
@@ -291,11 +297,17 @@ impl Supervisor {
             .runs
             .iter()
             .filter_map(|run| run.deadline.as_ref().map(|(when, _)| *when));
-        waiting.chain(deadlines).chain(limit).min()
+        waiting.chain(deadlines).chain(limit).chain(self.settle).min()
     }
 
     fn keep_time(&mut self) {
         let now = Instant::now();
+        if self.settle.take_if(|when| *when <= now).is_some() {
+            for problem in self.modules.coldplug(Devices::All) {
+                self.problem(problem);
+            }
+            self.buttons = button::devices();
+        }
         for run in 0..self.runs.len() {
             if matches!(self.runs[run].stage, Stage::Waiting(when) if when <= now) {
                 self.report.containers[self.runs[run].report].restarts += 1;

@@ -19,6 +19,25 @@ const COMPRESSED: i32 = 4;
 /// Where the kernel shows the names that a device's driver goes by: a `modalias` in every folder below these.
 const DEVICES: [&str; 2] = ["/sys/bus/*/devices", "/sys/class/input"];
 
+/// Devices that can wait until the services run: buttons, and keyboards. Checking a module's signature takes tens of
+/// milliseconds where the processor is emulated.
+const LATER: [&str; 5] = [
+    "input:",
+    "acpi:LNXPWRBN:",
+    "acpi:LNXSLPBN:",
+    "acpi:PNP0C0C:",
+    "acpi:PNP0C0E:",
+];
+
+/// Which devices get their modules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Devices {
+    /// Those that anything may need.
+    Needed,
+    /// All.
+    All,
+}
+
 /// The modules of the running kernel.
 #[derive(Debug)]
 pub struct Modules {
@@ -68,13 +87,15 @@ impl Modules {
         outcome
     }
 
-    /// Loads the modules of all devices, until no new device appears. What the kernel refused is returned.
-    pub fn coldplug(&mut self) -> Vec<String> {
+    /// Loads the modules of devices, until no new one appears. What the kernel refused is returned.
+    pub fn coldplug(&mut self, devices: Devices) -> Vec<String> {
+        let wanted =
+            |alias: &String| devices == Devices::All || !LATER.iter().any(|later| alias.starts_with(later));
         let mut refused = Vec::new();
         loop {
             let new: Vec<_> = aliases()
                 .into_iter()
-                .filter(|alias| !self.seen.contains(alias))
+                .filter(|alias| wanted(alias) && !self.seen.contains(alias))
                 .collect();
             if new.is_empty() {
                 return refused;
