@@ -1,7 +1,6 @@
 //! Where finished pieces of outputs are kept between builds.
 
-use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 
 use ironkit_tree::{BoxError, Digest};
 
@@ -9,7 +8,7 @@ use ironkit_tree::{BoxError, Digest};
 /// entry that turns out damaged is reported as absent.
 pub trait Cache: Sync {
     /// Appends the piece of `key` to `out`. `None`, with `out` as it was, when there is no such piece or it is damaged.
-    fn append(&self, key: &Digest, out: &mut File) -> Result<Option<u64>, BoxError>;
+    fn append(&self, key: &Digest, out: &mut dyn Out) -> Result<Option<u64>, BoxError>;
 
     /// A small piece as a whole.
     fn read(&self, key: &Digest) -> Result<Option<Vec<u8>>, BoxError>;
@@ -23,4 +22,13 @@ pub trait Cache: Sync {
         key: &Digest,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), BoxError>,
     ) -> Result<(), BoxError>;
+}
+
+/// Where an output is written to: a file, of which the last bytes can be taken back.
+pub trait Out: Write {
+    /// Bytes written so far.
+    fn position(&self) -> u64;
+
+    /// Takes back what was written after `position`.
+    fn truncate(&mut self, position: u64) -> io::Result<()>;
 }

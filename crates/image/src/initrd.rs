@@ -10,8 +10,7 @@
 //! The kernel unpacks such a file from front to back (Documentation/driver-api/early-userspace/buffer-format.rst).
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +19,7 @@ use ironkit_formats::archive::cpio;
 use ironkit_formats::compress::{self, Codec, Effort, Encoder};
 use ironkit_tree::{BoxError, Digest, Edits, Files, Hasher, Kind, Part, Resolution, Source, Tree};
 
-use crate::{Cache, Error, Result};
+use crate::{Cache, Error, Out, Result};
 
 /// Changes whenever the same part gives another piece: part of every key.
 const VERSION: &[u8] = b"1";
@@ -60,7 +59,7 @@ pub fn write(
     options: Options,
     source: &dyn Source,
     cache: &dyn Cache,
-    out: &mut File,
+    out: &mut dyn Out,
 ) -> Result<Vec<Piece>> {
     if let Some(microcode) = tree.kernel.as_ref().and_then(|kernel| kernel.microcode.as_ref()) {
         microcode.copy_to(source, out).map_err(Error::Contents)?;
@@ -195,7 +194,7 @@ fn append(
     options: Options,
     source: &dyn Source,
     cache: &dyn Cache,
-    out: &mut File,
+    out: &mut dyn Out,
 ) -> Result<u64> {
     if let Some(size) = cache.append(&job.key, out).map_err(Error::Cache)? {
         return Ok(size);
@@ -205,8 +204,8 @@ fn append(
     size.ok_or_else(|| Error::Lost(job.part.location.clone()))
 }
 
-fn pad(out: &mut File) -> Result<u64> {
-    let excess = out.stream_position()? % ALIGNMENT;
+fn pad(out: &mut dyn Out) -> Result<u64> {
+    let excess = out.position() % ALIGNMENT;
     let padding = (ALIGNMENT - excess) % ALIGNMENT;
     out.write_all(&[0; 4][..usize::try_from(padding).unwrap_or(0)])?;
     Ok(padding)

@@ -8,5 +8,5 @@ mod error;
 pub mod initrd;
 pub mod kernel;
 
-pub use cache::Cache;
+pub use cache::{Cache, Out};
 pub use error::{Error, Result};

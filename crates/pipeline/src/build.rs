@@ -158,7 +158,7 @@ pub fn build(
         }
     }
     for output in outputs {
-        let size = output.file.metadata().map(|metadata| metadata.len()).unwrap_or(0);
+        let size = output.size();
         report.outputs.push((output.publish()?, size));
     }
     Ok(report)
@@ -181,10 +181,7 @@ fn kernel_initrd(
     let kernel = tree.kernel.as_ref();
     if let Some(kernel) = kernel {
         let mut output = Output::create(path("kernel"))?;
-        kernel
-            .image
-            .copy_to(contents, &mut output.file)
-            .map_err(Error::Tree)?;
+        kernel.image.copy_to(contents, &mut output).map_err(Error::Tree)?;
         outputs.push(output);
     }
 
@@ -194,7 +191,7 @@ fn kernel_initrd(
         codec,
         threads: context.threads,
     };
-    let pieces = initrd::write(tree, resolution, written, contents, &cache, &mut output.file)?;
+    let pieces = initrd::write(tree, resolution, written, contents, &cache, &mut output)?;
     report.components = components(tree, &pieces);
     outputs.push(output);
 
@@ -212,7 +209,7 @@ fn kernel_initrd(
         }
     } else {
         let mut output = Output::create(cmdline_path.clone())?;
-        let written = output.file.write_all(cmdline.as_bytes());
+        let written = output.write_all(cmdline.as_bytes());
         written.map_err(|source| Error::Write {
             path: cmdline_path,
             source,

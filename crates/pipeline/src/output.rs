@@ -1,15 +1,19 @@
-//! Output files that appear whole or not at all.
+//! Output files that appear whole or not at all, and are not written again when nothing changed.
 
-use std::fs::{self, File};
-use std::io;
-use std::os::fd::AsFd;
+use std::fs::{self, File, Metadata, Permissions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+use ironkit_image::Out;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, futimens, linkat, openat};
 
 use crate::{Error, Result};
 
+/// Permissions of every output, whatever the umask: outputs do not depend on who builds.
+const MODE: u32 = 0o644;
 /// Distinguishes the temporary names of one process.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
@@ -17,90 +21,206 @@ static COUNTER: AtomicU64 = AtomicU64::new(0);
 ///
 /// # Errors
 /// Those of `write`, and of making the file; nothing is at `path` then that was not there before.
-pub fn write_output(path: PathBuf, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+pub fn write_output(path: PathBuf, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let mut output = Output::create(path)?;
-    write(&mut output.file)?;
+    write(&mut output)?;
     output.publish().map(drop)
 }
 
-/// A file that has no name until [`publish`](Output::publish): a build that fails, or is killed, leaves nothing behind
-/// and the old file as it was.
+/// A file in the making. As long as what is written equals what is at its path already, it is only compared; from the
+/// first difference on it is a new file, which has no name until [`publish`](Output::publish). A build that fails, or is
+/// killed, leaves nothing behind and the old file as it was.
 #[derive(Debug)]
 pub(crate) struct Output {
     path: PathBuf,
-    /// What is written to.
-    pub file: File,
-    /// Its name meanwhile, on file systems that cannot do without.
-    temporary: Option<PathBuf>,
+    position: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Equal so far to this file.
+    Same(File),
+    /// Different from what was there.
+    New {
+        file: File,
+        /// Its name meanwhile, on file systems that cannot do without.
+        temporary: Option<PathBuf>,
+    },
 }
 
 impl Output {
-    /// A new output that will be `path`.
+    /// An output that will be `path`.
     pub fn create(path: PathBuf) -> Result<Output> {
-        let directory = parent(&path);
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        match openat(CWD, directory, flags, Mode::from(0o644)) {
-            Ok(fd) => Ok(Output {
-                path,
-                file: File::from(fd),
-                temporary: None,
-            }),
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-                let temporary = temporary_name(&path);
-                let file = File::create_new(&temporary).map_err(|source| Error::Write {
-                    path: path.clone(),
-                    source,
-                })?;
-                Ok(Output {
-                    path,
-                    file,
-                    temporary: Some(temporary),
-                })
-            }
-            Err(error) => Err(Error::Write {
-                path,
-                source: error.into(),
-            }),
-        }
+        let state = match existing(&path) {
+            Some(file) => State::Same(file),
+            None => nameless(&path).map_err(|source| Error::Write {
+                path: path.clone(),
+                source,
+            })?,
+        };
+        Ok(Output {
+            path,
+            position: 0,
+            state,
+        })
     }
 
-    /// Gives it its name, replacing what was there. The mode is 0644 whatever the umask, so that outputs do not depend
-    /// on who builds.
+    /// Bytes written.
+    pub fn size(&self) -> u64 {
+        self.position
+    }
+
+    /// Gives it its name, replacing what was there.
     pub fn publish(mut self) -> Result<PathBuf> {
-        self.give_name().map_err(|source| Error::Write {
+        self.settle().map_err(|source| Error::Write {
             path: self.path.clone(),
             source,
         })?;
-        self.temporary = None;
         Ok(std::mem::take(&mut self.path))
     }
 
-    fn give_name(&mut self) -> io::Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        self.file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        let temporary = match &self.temporary {
-            Some(temporary) => temporary.clone(),
-            None => {
-                // A file without a name can be linked, but not over another one.
-                let temporary = temporary_name(&self.path);
-                let unnamed = format!(
-                    "/proc/self/fd/{}",
-                    std::os::fd::AsRawFd::as_raw_fd(&self.file.as_fd())
-                );
-                linkat(CWD, unnamed, CWD, &temporary, AtFlags::SYMLINK_FOLLOW)?;
-                self.temporary.insert(temporary).clone()
+    fn settle(&mut self) -> io::Result<()> {
+        if let State::Same(file) = &self.state {
+            if file.metadata()?.len() == self.position {
+                // It is as good as written now, and tools like make look at the time.
+                let now = Timespec {
+                    tv_sec: 0,
+                    tv_nsec: UTIME_NOW,
+                };
+                return Ok(futimens(
+                    file,
+                    &Timestamps {
+                        last_access: now,
+                        last_modification: now,
+                    },
+                )?);
             }
+            self.diverge()?;
+        }
+        let State::New { file, temporary } = &mut self.state else {
+            return Ok(());
         };
-        fs::rename(temporary, &self.path)
+        file.set_permissions(Permissions::from_mode(MODE))?;
+        if temporary.is_none() {
+            // A file without a name can be linked, but not over another one.
+            let name = temporary_name(&self.path);
+            linkat(
+                CWD,
+                format!("/proc/self/fd/{}", file.as_raw_fd()),
+                CWD,
+                &name,
+                AtFlags::SYMLINK_FOLLOW,
+            )?;
+            *temporary = Some(name);
+        }
+        if let Some(name) = temporary {
+            fs::rename(name, &self.path)?;
+        }
+        *temporary = None;
+        Ok(())
+    }
+
+    /// Goes on with a new file, which begins as the old one does.
+    fn diverge(&mut self) -> io::Result<()> {
+        let new = nameless(&self.path)?;
+        if let (State::Same(old), State::New { file, .. }) = (&mut self.state, &new) {
+            old.seek(SeekFrom::Start(0))?;
+            let mut file: &File = file;
+            io::copy(&mut Read::take(&mut *old, self.position), &mut file)?;
+        }
+        self.state = new;
+        Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let State::Same(old) = &self.state
+            && !equal(old, self.position, bytes)?
+        {
+            self.diverge()?;
+        }
+        if let State::New { file, .. } = &mut self.state {
+            file.write_all(bytes)?;
+        }
+        self.position += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Out for Output {
+    fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn truncate(&mut self, position: u64) -> io::Result<()> {
+        if let State::New { file, .. } = &mut self.state {
+            file.set_len(position)?;
+            file.seek(SeekFrom::Start(position))?;
+        }
+        self.position = position;
+        Ok(())
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
+        if let State::New {
+            temporary: Some(name),
+            ..
+        } = &self.state
+        {
             // What cannot be removed stays behind under a name that says what it is.
-            let _ = fs::remove_file(temporary);
+            let _ = fs::remove_file(name);
         }
+    }
+}
+
+/// The file at `path`, if it can be left there: a regular file of ours with the right permissions and one name.
+fn existing(path: &Path) -> Option<File> {
+    use std::os::unix::fs::MetadataExt;
+    let fits =
+        |metadata: &Metadata| metadata.is_file() && metadata.mode() & 0o7777 == MODE && metadata.nlink() == 1;
+    fs::symlink_metadata(path).ok().filter(fits)?;
+    File::options().read(true).write(true).open(path).ok()
+}
+
+/// Whether `file` has these bytes at `offset`.
+fn equal(file: &File, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+    let mut buffer = [0; 64 * 1024];
+    let mut at = offset;
+    for chunk in bytes.chunks(buffer.len()) {
+        let old = &mut buffer[..chunk.len()];
+        match file.read_exact_at(old, at) {
+            Ok(()) if old == chunk => at += chunk.len() as u64,
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// A new file in the directory of `path`, without a name where the file system can.
+fn nameless(path: &Path) -> io::Result<State> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    match openat(CWD, parent(path), flags, Mode::from(MODE)) {
+        Ok(fd) => Ok(State::New {
+            file: File::from(fd),
+            temporary: None,
+        }),
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+            let temporary = temporary_name(path);
+            Ok(State::New {
+                file: File::create_new(&temporary)?,
+                temporary: Some(temporary),
+            })
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -120,23 +240,63 @@ fn temporary_name(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+
+    /// Writes `chunks` over a file with `old` and checks what is left, published or not.
+    fn check(old: Option<&str>, chunks: &[&str]) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        if let Some(old) = old {
+            fs::write(&path, old).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(MODE)).unwrap();
+        }
+        let fill = || {
+            let mut output = Output::create(path.clone()).unwrap();
+            chunks
+                .iter()
+                .for_each(|chunk| output.write_all(chunk.as_bytes()).unwrap());
+            output
+        };
+        let entries = || fs::read_dir(directory.path()).unwrap().count();
+        drop(fill());
+        assert_eq!(
+            fs::read_to_string(&path).ok().as_deref(),
+            old,
+            "a dropped output changes nothing"
+        );
+        assert_eq!(entries(), usize::from(old.is_some()));
+        assert_eq!(fill().publish().unwrap(), path);
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap(), entries()),
+            (chunks.concat(), 1)
+        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+    }
 
     #[test]
     fn an_output_appears_when_it_is_published_and_not_before() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("out");
-        fs::write(&path, "old").unwrap();
-        let entries = || fs::read_dir(directory.path()).unwrap().count();
+        check(None, &["new"]);
+        check(Some("old"), &["new"]);
+        check(Some("same"), &["sa", "me"]);
+        check(Some("same and more"), &["same"]);
+        check(Some("sam"), &["same"]);
+        check(Some("same tail"), &["same ", "head"]);
+        check(Some("old"), &[]);
+    }
 
-        let mut output = Output::create(path.clone()).unwrap();
-        output.file.write_all(b"half").unwrap();
-        drop(output);
-        assert_eq!((fs::read(&path).unwrap(), entries()), (b"old".to_vec(), 1));
-
-        let mut output = Output::create(path.clone()).unwrap();
-        output.file.write_all(b"new").unwrap();
-        assert_eq!(output.publish().unwrap(), path);
-        assert_eq!((fs::read(&path).unwrap(), entries()), (b"new".to_vec(), 1));
+    #[test]
+    fn what_was_written_can_be_taken_back() {
+        for old in ["piece one", "other", "piece two"] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("out");
+            fs::write(&path, old).unwrap();
+            let mut output = Output::create(path.clone()).unwrap();
+            output.write_all(b"piece ").unwrap();
+            let start = output.position();
+            output.write_all(b"damaged").unwrap();
+            output.truncate(start).unwrap();
+            output.write_all(b"two").unwrap();
+            output.publish().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "piece two");
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! The content store as the cache of finished pieces of images.
 
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 
-use ironkit_image::Cache;
+use ironkit_image::{Cache, Out};
 use ironkit_oci::Store;
 use ironkit_tree::{BoxError, Digest};
 
@@ -15,17 +14,16 @@ const KIND: &str = "pieces";
 pub(crate) struct Pieces<'a>(pub &'a Store);
 
 impl Cache for Pieces<'_> {
-    fn append(&self, key: &Digest, out: &mut File) -> Result<Option<u64>, BoxError> {
+    fn append(&self, key: &Digest, out: &mut dyn Out) -> Result<Option<u64>, BoxError> {
         let key = translate(key);
         let Some(piece) = self.0.derived(KIND, &key)? else {
             return Ok(None);
         };
-        let start = out.stream_position()?;
-        match piece.copy_to(out) {
+        let start = out.position();
+        match piece.copy_to(&mut *out) {
             Ok(size) => Ok(Some(size)),
             Err(ironkit_oci::Error::CorruptDerived { .. }) => {
-                out.set_len(start)?;
-                out.seek(SeekFrom::Start(start))?;
+                out.truncate(start)?;
                 self.0.remove_derived(KIND, &key)?;
                 Ok(None)
             }

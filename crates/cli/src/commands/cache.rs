@@ -133,8 +133,9 @@ fn export(
             source,
         })?);
     }
-    let write = |out: &mut File| Ok(ironkit_oci::export(store, &reference, &platform, format, out)?);
-    ironkit_pipeline::write_output(PathBuf::from(outfile), write)?;
+    ironkit_pipeline::write_output(PathBuf::from(outfile), |out| {
+        Ok(ironkit_oci::export(store, &reference, &platform, format, out)?)
+    })?;
     Ok(())
 }
 

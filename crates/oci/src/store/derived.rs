@@ -132,9 +132,9 @@ impl Derived {
         self.size
     }
 
-    /// Copies the content to where `out` stands and verifies it on the way; returns its size. After
+    /// Copies the content to `out` and verifies it on the way; returns its size. After
     /// [`Error::CorruptDerived`], `out` has a damaged copy.
-    pub fn copy_to(&self, out: &mut File) -> Result<u64> {
+    pub fn copy_to(&self, out: &mut dyn Write) -> Result<u64> {
         self.pass(&mut |bytes| out.write_all(bytes))
     }
 
