@@ -4,6 +4,7 @@
 //! checkout and changes nothing. `demo` and `bench` run the program that was built for release, from outside.
 
 mod arrows;
+mod bench;
 mod commands;
 mod control;
 mod demo;
@@ -24,6 +25,8 @@ usage: cargo xtask COMMAND
   tidy                  check file headers, sizes, forbidden words and the arrows between crates
   docs-commands FILE    print the commands of a document's `sh` and `console` blocks, one per line
   demo                  make the components, build examples/minimal.yml, boot it, fetch its page, switch it off
+  bench                 measure; --only NAME, --runs N, --json
+  measure -- COMMAND    run a command and print the most memory that it had in use, in KiB
 ";
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -31,6 +34,8 @@ fn main() -> anyhow::Result<ExitCode> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tidy"] => tidy(&root()?),
         ["demo"] => demo::run(&root()?),
+        ["bench", ref options @ ..] => bench::run(&root()?, options),
+        ["measure", "--", ref command @ ..] => bench::measure(command),
         ["docs-commands", file] => docs_commands(Path::new(file)),
         _ => bail!("unknown command\n{USAGE}"),
     }

@@ -1,0 +1,97 @@
+//! How much memory `ironkit build` has in use, at most.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::Workshop;
+use super::measure::peak_memory;
+use super::report::{Quantity, Row};
+
+/// The most that a build should need, whatever it builds.
+const TARGET: Quantity = Quantity::Memory(64 << 20);
+/// The component of the large image: files, and bytes in each of them.
+const FILES: u64 = 16;
+const FILE_BYTES: u64 = (1 << 30) / FILES;
+
+/// The example, with and without derived data.
+pub fn minimal(shop: &Workshop) -> Result<Vec<Row>> {
+    let minimal = shop.ironkit.minimal();
+    shop.ironkit.forget_derived()?;
+    cold_and_warm("minimal", &shop.build_command("minimal", &[&minimal]))
+}
+
+/// The example and a component of 1 GiB. It takes 4 GB on disk and a minute or two; the component is removed in the end.
+pub fn large(shop: &Workshop) -> Result<Vec<Row>> {
+    let folder = shop.ironkit.directory.join("large");
+    let measured = measure_large(shop, &folder);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    for output in ["large-initrd.img", "large-kernel", "large-cmdline"] {
+        // One that a failure left out is not there.
+        let _ = std::fs::remove_file(shop.ironkit.directory.join(output));
+    }
+    measured
+}
+
+fn measure_large(shop: &Workshop, folder: &Path) -> Result<Vec<Row>> {
+    make_component(folder).with_context(|| format!("cannot fill {}", folder.display()))?;
+    let made = peak_memory(&shop.ironkit.command(["pkg", "build", "--force", "large"]))?;
+    let reference = shop.ironkit.run(["pkg", "show-tag", "--canonical", "large"])?;
+    let text = "services:\n  - name: large\n    image: \"@pkg:large\"\n";
+    let manifest = shop.write("large.yml", text)?;
+    shop.ironkit.forget_derived()?;
+    let built = cold_and_warm(
+        "1 GiB",
+        &shop.build_command("large", &[&shop.ironkit.minimal(), &manifest]),
+    );
+    shop.ironkit.run(["cache", "rm", reference.trim()])?;
+    shop.ironkit.forget_derived()?;
+    let mut rows = vec![Row::new("1 GiB, making the component", made)];
+    rows.extend(built?);
+    Ok(rows)
+}
+
+fn cold_and_warm(what: &str, command: &Command) -> Result<Vec<Row>> {
+    let cold = peak_memory(command)?;
+    let warm = peak_memory(command)?;
+    // What any program has: a reference that takes next to nothing itself.
+    let nothing = peak_memory(&Command::new("true"))?;
+    let row = |state, measured| {
+        let row = Row::new(format!("{what}, {state}"), measured);
+        row.against("true", nothing).target(TARGET)
+    };
+    Ok(vec![row("cold", cold), row("warm", warm)])
+}
+
+/// A component whose files compress to half their size, and are the same each time.
+fn make_component(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut recipe = "image: large\norg: bench\ncontents:\n".to_owned();
+    let mut state = 0x9e37_79b9_7f4a_7c15;
+    for index in 0..FILES {
+        let name = format!("file{index}");
+        recipe.push_str(&format!("  - file: {name}\n    path: /{name}\n"));
+        let mut file = BufWriter::new(File::create(folder.join(name))?);
+        for _ in 0..FILE_BYTES / 16 {
+            file.write_all(&next(&mut state).to_le_bytes())?;
+            file.write_all(&[0; 8])?;
+        }
+        file.flush()?;
+    }
+    recipe.push_str("config:\n  command: [\"/file0\"]\n");
+    std::fs::write(folder.join("build.yml"), recipe)?;
+    Ok(())
+}
+
+/// Marsaglia's xorshift with 64 bits, shifts 13, 7, 17.
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
