@@ -16,10 +16,11 @@ pub fn print(list: &[Diagnostic], sources: &[SourceFile]) {
 
 /// One diagnostic. One whose text is not at hand, such as an image's label, is a single line.
 fn render(diagnostic: &Diagnostic, sources: &[SourceFile], colours: bool) -> String {
-    let source = sources
+    let known = sources
         .get(diagnostic.span.file)
         .filter(|source| source.name == diagnostic.file);
-    let Some(source) = source else {
+    // A recipe that a manifest named was read further down: its text is still where it was.
+    let Some(source) = known.cloned().or_else(|| read(&diagnostic.file)) else {
         return diagnostic.to_string();
     };
     let level = match diagnostic.severity {
@@ -62,6 +63,15 @@ fn render(diagnostic: &Diagnostic, sources: &[SourceFile], colours: bool) -> Str
         Renderer::plain()
     };
     renderer.render(&report).to_string()
+}
+
+fn read(path: &str) -> Option<SourceFile> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(SourceFile {
+        name: path.to_owned(),
+        text,
+        directory: None,
+    })
 }
 
 /// The bytes of a span, kept inside the text.

@@ -10,8 +10,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// What stopped a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Mistakes in manifests, with their places.
-    #[error("{} in the manifest", match .0.len() { 1 => "a mistake".to_owned(), many => format!("{many} mistakes") })]
+    /// Mistakes in manifests or recipes, with their places.
+    #[error("{}", match .0.len() { 1 => "a mistake".to_owned(), many => format!("{many} mistakes") })]
     Manifest(Vec<Diagnostic>),
     /// A file of the user's that cannot be read.
     #[error("cannot read {}", path.display())]
@@ -54,10 +54,19 @@ pub enum Error {
     Image(#[from] ironkit_image::Error),
     /// A component.
     #[error(transparent)]
-    Package(#[from] ironkit_package::Error),
+    Package(ironkit_package::Error),
     /// A virtual machine.
     #[error(transparent)]
     Vm(#[from] ironkit_vm::Error),
+}
+
+impl From<ironkit_package::Error> for Error {
+    fn from(error: ironkit_package::Error) -> Error {
+        match error {
+            ironkit_package::Error::Recipe(list) => Error::Manifest(list),
+            error => Error::Package(error),
+        }
+    }
 }
 
 impl From<ironkit_rootfs::Error> for Error {

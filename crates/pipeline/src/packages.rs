@@ -77,10 +77,8 @@ pub fn build(
 ///
 /// # Errors
 /// Those of reading it.
-pub fn load(context: &Context, directory: &str) -> Result<Recipe> {
-    Ok(ironkit_package::load(&tidy(
-        &context.working_directory.join(directory),
-    ))?)
+pub fn load(directory: &str) -> Result<Recipe> {
+    Ok(ironkit_package::load(&tidy(Path::new(directory)))?)
 }
 
 /// The path without `.` and `x/..`, for messages. Links are left alone as long as no `..` follows them.

@@ -49,8 +49,9 @@ fn read_one(context: &Context, argument: &str, stdin: &mut dyn Read) -> Result<S
             directory: None,
         });
     }
-    let path = context.working_directory.join(argument);
-    let mut file = std::fs::File::open(&path).map_err(failed)?;
+    // Relative as it was given, so that messages show it like that.
+    let path = Path::new(argument);
+    let mut file = std::fs::File::open(path).map_err(failed)?;
     let text = text(&mut file).map_err(failed)?;
     let directory = path.parent().map(Path::to_path_buf);
     Ok(SourceFile {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
+use ironkit_formats::archive::tar;
 use ironkit_oci::{Derived, Image, Layer, Store};
 use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Path, Source};
 
@@ -73,7 +74,7 @@ impl<'a> Contents<'a> {
 
     /// Puts a file of the builder's machine into the store, and refers to it there.
     pub(crate) fn keep(&self, file: &mut std::fs::File) -> Result<Content> {
-        let read = |source| LayerError::Read { entries: 0, source };
+        let read = |source| LayerError::from(tar::ReadError::Stream { offset: 0, source });
         let mut hasher = Hasher::new();
         let size = io::copy(file, &mut hasher).map_err(read)?;
         let digest = hasher.finish();
@@ -148,6 +149,7 @@ impl<'a> Contents<'a> {
             return Ok(layer::read(&mut derived.open_range(0, size)?, place)?);
         }
         let mut entries = Ok(Vec::new());
+        let mut whole = false;
         let mut stream = layer.open(self.store)?;
         let stored = self.store.put_derived(LAYERS, &layer.diff_id, &mut |out| {
             let mut tee = Tee {
@@ -157,15 +159,17 @@ impl<'a> Contents<'a> {
             entries = layer::read(&mut tee, place);
             // What follows the archive belongs to the layer too; reading it to its end verifies the layer.
             io::copy(&mut tee, &mut io::sink())?;
-            match &entries {
-                Ok(_) => Ok(()),
-                Err(_) => Err(io::Error::other("the layer is refused")),
-            }
+            whole = true;
+            entries
+                .as_ref()
+                .map(drop)
+                .map_err(|_| io::Error::other("the layer is refused"))
         });
         match (stored, entries) {
-            // A broken stream makes broken entries: the stream's own error says more.
-            (Err(error), Ok(_)) | (Err(error), Err(LayerError::Read { .. })) => Err(error.into()),
+            // Out of a broken stream come broken entries: what broke the stream says more.
+            (Err(error), _) if !whole => Err(error.into()),
             (_, Err(error)) => Err(error.into()),
+            (Err(error), Ok(_)) => Err(error.into()),
             (Ok(_), Ok(entries)) => Ok(entries),
         }
     }

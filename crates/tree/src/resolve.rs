@@ -178,3 +178,155 @@ fn claims(tree: &Tree, source: &dyn Source) -> Result<Vec<FileSet>, BoxError> {
     }
     Ok(claims)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::{Digest, Kind, Part};
+
+    /// Stored file sets by key; a key that is not here must not be asked for.
+    struct Stored(Vec<(Digest, FileSet)>);
+
+    impl Source for Stored {
+        fn files(&self, key: &Digest) -> Result<FileSet, BoxError> {
+            let found = self.0.iter().find(|(stored, _)| stored == key);
+            found
+                .map(|(_, files)| files.clone())
+                .ok_or_else(|| format!("{key} was loaded").into())
+        }
+
+        fn layer(&self, _: &Digest, _: u64, _: u64) -> Result<Box<dyn Read + '_>, BoxError> {
+            Err("no layers here".into())
+        }
+    }
+
+    fn path(name: &str) -> Path {
+        Path::parse(name).unwrap()
+    }
+
+    /// `a/b` is a file, `a/` a directory of mode 0700.
+    fn files(names: &[&str]) -> FileSet {
+        let mut set = FileSet::new();
+        for name in names {
+            let node = match name.strip_suffix('/') {
+                Some(_) => Node::new(Kind::Directory, 0o700),
+                None => Node::new(Kind::File(Vec::new().into()), 0o644),
+            };
+            set.insert(path(name), node);
+        }
+        set
+    }
+
+    fn part(files: Files) -> Part {
+        Part {
+            location: String::new(),
+            name: String::new(),
+            source: String::new(),
+            files,
+        }
+    }
+
+    /// What each part contributes, `name:mode` for directories, after checking that no path appears twice and every
+    /// parent before its children.
+    fn check(parts: &[&[&str]], expect: &[&str], overridden: &[&str]) {
+        let parts: Vec<Part> = parts
+            .iter()
+            .map(|names| part(Files::Listed(files(names))))
+            .collect();
+        let tree = Tree { kernel: None, parts };
+        let resolution = resolve(&tree, &Stored(Vec::new())).unwrap();
+        let mut seen = BTreeSet::new();
+        for ((part, edits), expect) in tree.parts.iter().zip(&resolution.edits).zip(expect) {
+            let left = edits.apply(part.files.load(&Stored(Vec::new())).unwrap());
+            let mut shown = Vec::new();
+            for (path, _, node) in left.iter() {
+                assert!(seen.insert(path.clone()), "{path} appears twice");
+                assert!(
+                    path.ancestors().all(|above| seen.contains(&above)),
+                    "{path} comes before its parent"
+                );
+                shown.push(if node.is_directory() {
+                    format!("{path}:{:o}", node.mode)
+                } else {
+                    path.to_string()
+                });
+            }
+            assert_eq!(shown.join(" "), *expect);
+        }
+        let lost: Vec<String> = resolution
+            .overrides
+            .iter()
+            .map(|o| format!("{} {}<{}", o.path, o.loser, o.winner))
+            .collect();
+        assert_eq!(lost, overridden);
+    }
+
+    #[test]
+    fn later_parts_win_and_every_path_appears_once() {
+        check(&[&["a", "b"], &["b", "c"]], &["a", "b c"], &["b 0<1"]);
+        check(&[&["d/a"], &["d/b"], &["d/c"]], &["d:755 d/a", "d/b", "d/c"], &[]);
+        check(&[&[], &["a"]], &["", "a"], &[]);
+    }
+
+    #[test]
+    fn an_explicit_directory_beats_an_implied_one_whatever_the_order() {
+        check(&[&["d/a"], &["d/"]], &["d:700 d/a", ""], &[]);
+        check(&[&["d/"], &["d/a"]], &["d:700", "d/a"], &[]);
+    }
+
+    #[test]
+    fn a_file_over_a_directory_hides_what_is_below_it() {
+        check(&[&["d/a", "e"], &["d"]], &["e", "d"], &["d 0<1", "d/a 0<1"]);
+        check(&[&["d"], &["d/a"]], &["", "d:755 d/a"], &["d 0<1"]);
+    }
+
+    #[test]
+    fn a_part_with_a_place_of_its_own_is_not_loaded() {
+        let key = Digest::of(b"image");
+        let stored = |under: &str| {
+            part(Files::Stored {
+                key,
+                under: path(under),
+            })
+        };
+        let listed = |names| part(Files::Listed(files(names)));
+        let apart = vec![
+            stored("c/a/lower"),
+            listed(&["c/a/config.json"]),
+            stored("c/b/lower"),
+            listed(&["etc/x"]),
+        ];
+        let resolution = resolve(
+            &Tree {
+                kernel: None,
+                parts: apart,
+            },
+            &Stored(Vec::new()),
+        )
+        .unwrap();
+        assert_eq!(resolution.overrides, []);
+        assert!(
+            resolution.edits[2].hidden.contains(&path("c")),
+            "the way there is made by the first part"
+        );
+
+        let met = vec![stored("c/a/lower"), listed(&["c/a/lower/etc/x"])];
+        let source = Stored(vec![(key, files(&["etc/x", "etc/y"]))]);
+        let resolution = resolve(
+            &Tree {
+                kernel: None,
+                parts: met,
+            },
+            &source,
+        )
+        .unwrap();
+        let lost = Override {
+            path: path("c/a/lower/etc/x"),
+            loser: 0,
+            winner: 1,
+        };
+        assert_eq!(resolution.overrides, [lost]);
+    }
+}

@@ -310,7 +310,10 @@ impl Supervisor {
         }
         for run in 0..self.runs.len() {
             if matches!(self.runs[run].stage, Stage::Waiting(when) if when <= now) {
-                self.report.containers[self.runs[run].report].restarts += 1;
+                let report = &mut self.report.containers[self.runs[run].report];
+                report.restarts += 1;
+                // The next run has its own reasons to fail.
+                report.error = None;
                 self.begin(run);
             }
             if let Some((_, why)) = self.runs[run].deadline.take_if(|(when, _)| *when <= now) {
@@ -452,8 +455,6 @@ impl Supervisor {
                     "{title}: failed: {why}; again in {} ms",
                     wait.as_millis()
                 ));
-                // The next run has its own reasons to fail.
-                self.report.containers[run.report].error = None;
             }
             (None, Some(wait)) => console::line(&format!("{title}: ended; again in {} ms", wait.as_millis())),
             (None, None) => {}

@@ -11,7 +11,7 @@ use crate::environment;
 pub fn run(global: &Global, command: &PkgCommand, console: &Console) -> Outcome {
     match command {
         PkgCommand::Build(arguments) => build(global, arguments, console),
-        PkgCommand::ShowTag(arguments) => show_tag(global, arguments, console),
+        PkgCommand::ShowTag(arguments) => show_tag(arguments, console),
     }
 }
 
@@ -25,7 +25,7 @@ fn build(global: &Global, arguments: &PkgBuildArguments, console: &Console) -> O
         force: arguments.force,
     };
     for path in &arguments.path {
-        let recipe = packages::load(&context, path)?;
+        let recipe = packages::load(path)?;
         for warning in &recipe.warnings {
             console.inform(&warning.to_string());
         }
@@ -44,10 +44,9 @@ fn build(global: &Global, arguments: &PkgBuildArguments, console: &Console) -> O
     Ok(())
 }
 
-fn show_tag(global: &Global, arguments: &PkgTagArguments, console: &Console) -> Outcome {
-    let context = environment::context(global)?;
+fn show_tag(arguments: &PkgTagArguments, console: &Console) -> Outcome {
     for path in &arguments.path {
-        let recipe = packages::load(&context, path)?;
+        let recipe = packages::load(path)?;
         let reference = ironkit_package::reference(&recipe)?.to_string();
         let short = reference.strip_prefix("docker.io/").unwrap_or(&reference);
         console.print(if arguments.canonical { &reference } else { short });

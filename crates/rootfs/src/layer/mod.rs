@@ -43,13 +43,8 @@ pub enum Change {
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
     /// The stream broke off, was corrupt, or is no tar archive.
-    #[error("the layer cannot be read after {entries} entries")]
-    Read {
-        /// Entries that were read before.
-        entries: usize,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] ironkit_formats::archive::tar::ReadError),
     /// A name leaves the root, or cannot be a name.
     #[error("entry `{name}` is refused")]
     Name {

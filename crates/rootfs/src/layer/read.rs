@@ -1,10 +1,9 @@
 //! A layer's tar stream → entries, with the place of every content in the stream.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 
+use ironkit_formats::archive::tar::{self, Reader, typeflag};
 use ironkit_tree::{Content, Digest, Hasher, Kind, Node};
-use tar::EntryType;
 
 use super::{Change, ENTRIES_MAX, Entry, LayerError, NAME_MAX};
 
@@ -12,8 +11,6 @@ use super::{Change, ENTRIES_MAX, Entry, LayerError, NAME_MAX};
 const WHITEOUT: &[u8] = b".wh.";
 /// File name of an opaque whiteout.
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// Prefix of PAX records that hold extended attributes.
-const XATTR: &[u8] = b"SCHILY.xattr.";
 
 /// Where the stream is kept, for the references to its contents.
 #[derive(Debug, Clone, Copy)]
@@ -29,121 +26,76 @@ pub struct Place {
 /// # Errors
 /// [`LayerError`]: a broken stream, too much of something, or an entry that is not understood.
 pub fn read(stream: &mut dyn Read, place: Place) -> Result<Vec<Entry>, LayerError> {
-    let mut archive = tar::Archive::new(stream);
+    let mut reader = Reader::new(stream);
     let mut entries = Vec::new();
-    let broken = |entries: &Vec<Entry>, source| LayerError::Read {
-        entries: entries.len(),
-        source,
-    };
-    for entry in archive.entries().map_err(|source| broken(&entries, source))? {
-        let mut entry = entry.map_err(|source| broken(&entries, source))?;
+    while let Some(header) = reader.next_entry()? {
         if entries.len() == ENTRIES_MAX {
             return Err(LayerError::Limit {
                 what: "entries".into(),
                 limit: ENTRIES_MAX,
             });
         }
-        let records = pax_records(&mut entry).map_err(|source| broken(&entries, source))?;
-        if let Some(read) = read_entry(&mut entry, &records, place)? {
-            entries.push(read);
+        let name = String::from_utf8_lossy(&header.name).into_owned();
+        if header.name.len().max(header.link.len()) > NAME_MAX {
+            let start: String = name.chars().take(60).collect();
+            return Err(LayerError::Limit {
+                what: format!("a name that is too long ({start}…)"),
+                limit: NAME_MAX,
+            });
         }
+        let change = match whiteout(&header.name) {
+            Some(entry) => {
+                entries.push(entry);
+                continue;
+            }
+            None => change(&header, &mut reader, place)?,
+        };
+        entries.push(Entry {
+            name: header.name,
+            change,
+        });
     }
     Ok(entries)
 }
 
-type Records = BTreeMap<Vec<u8>, Vec<u8>>;
-
-fn pax_records(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Records> {
-    let mut records = Records::new();
-    if let Some(extensions) = entry.pax_extensions()? {
-        for extension in extensions {
-            let extension = extension?;
-            records.insert(extension.key_bytes().to_vec(), extension.value_bytes().to_vec());
-        }
-    }
-    Ok(records)
-}
-
-fn read_entry(
-    entry: &mut tar::Entry<'_, impl Read>,
-    records: &Records,
+/// What an ordinary entry does.
+fn change(
+    header: &tar::Entry,
+    reader: &mut Reader<&mut dyn Read>,
     place: Place,
-) -> Result<Option<Entry>, LayerError> {
-    let name = entry.path_bytes().into_owned();
-    let shown = String::from_utf8_lossy(&name).into_owned();
-    if name.len() > NAME_MAX {
-        let what = format!(
-            "a name of {} bytes ({}…)",
-            name.len(),
-            shown.chars().take(60).collect::<String>()
-        );
-        return Err(LayerError::Limit {
-            what,
-            limit: NAME_MAX,
-        });
-    }
-    if let Some(change) = whiteout(&name) {
-        return Ok(Some(change));
-    }
-    let failed = |source| LayerError::Read { entries: 0, source };
-    let unsupported = |what: String| LayerError::Unsupported {
-        name: shown.clone(),
-        what,
-    };
-    if records.keys().any(|key| key.starts_with(b"GNU.sparse.")) {
+) -> Result<Change, LayerError> {
+    let shown = || String::from_utf8_lossy(&header.name).into_owned();
+    let unsupported = |what: String| LayerError::Unsupported { name: shown(), what };
+    if header.sparse {
         return Err(unsupported("a sparse file".into()));
     }
-    let link = || {
-        entry
-            .link_name_bytes()
-            .map(|link| link.into_owned())
-            .unwrap_or_default()
+    let fit = |number: u64, what: &str| {
+        u32::try_from(number).map_err(|_| unsupported(format!("of {what} {number}, more than 32 bits")))
     };
-    let kind = match entry.header().entry_type() {
-        // Before POSIX, a directory was a file whose name ends in a slash.
-        EntryType::Regular if name.ends_with(b"/") && entry.size() == 0 => Kind::Directory,
-        EntryType::Regular | EntryType::Continuous => Kind::File(content(entry, place).map_err(failed)?),
-        EntryType::Directory => Kind::Directory,
-        EntryType::Symlink => Kind::Symlink(link()),
-        EntryType::Link => {
-            return Ok(Some(Entry {
-                change: Change::HardLink(link()),
-                name,
-            }));
-        }
-        EntryType::Char => device(entry)
-            .map(|(major, minor)| Kind::CharDevice(major, minor))
-            .map_err(failed)?,
-        EntryType::Block => device(entry)
-            .map(|(major, minor)| Kind::BlockDevice(major, minor))
-            .map_err(failed)?,
-        EntryType::Fifo => Kind::Fifo,
-        EntryType::XGlobalHeader => return Ok(None),
-        EntryType::GNUSparse => return Err(unsupported("a sparse file".into())),
-        other => {
-            return Err(unsupported(format!(
-                "an entry of type {:?}",
-                char::from(other.as_byte())
-            )));
-        }
+    let device = || {
+        Ok::<_, LayerError>((
+            fit(header.dev.0, "major number")?,
+            fit(header.dev.1, "minor number")?,
+        ))
     };
-    let header = entry.header();
-    let id = |id: io::Result<u64>| {
-        u32::try_from(id.map_err(failed)?)
-            .map_err(|_| unsupported("owned by an id of more than 32 bits".into()))
+    let kind = match header.typeflag {
+        typeflag::FILE => Kind::File(content(header, reader, place)?),
+        typeflag::DIRECTORY => Kind::Directory,
+        typeflag::SYMLINK => Kind::Symlink(header.link.clone()),
+        typeflag::HARD_LINK => return Ok(Change::HardLink(header.link.clone())),
+        typeflag::CHAR_DEVICE => device().map(|(major, minor)| Kind::CharDevice(major, minor))?,
+        typeflag::BLOCK_DEVICE => device().map(|(major, minor)| Kind::BlockDevice(major, minor))?,
+        typeflag::FIFO => Kind::Fifo,
+        other => return Err(unsupported(format!("an entry of type {:?}", char::from(other)))),
     };
-    let node = Node {
+    Ok(Change::Add(Node {
         kind,
-        mode: header.mode().map_err(failed)? & 0o7777,
-        uid: id(header.uid())?,
-        gid: id(header.gid())?,
-        mtime: mtime(records).unwrap_or(header.mtime().map_err(failed)?.try_into().unwrap_or(0)),
-        xattrs: xattrs(records),
+        mode: header.mode,
+        uid: fit(header.uid, "owner")?,
+        gid: fit(header.gid, "group")?,
+        mtime: header.mtime,
+        xattrs: header.xattrs.clone(),
         implied: false,
-    };
-    Ok(Some(Entry {
-        name,
-        change: Change::Add(node),
     }))
 }
 
@@ -168,48 +120,24 @@ fn whiteout(name: &[u8]) -> Option<Entry> {
 }
 
 /// Hashes the content and refers to it.
-fn content(entry: &mut tar::Entry<'_, impl Read>, place: Place) -> io::Result<Content> {
-    let (size, offset) = (entry.size(), entry.raw_file_position());
+fn content(
+    header: &tar::Entry,
+    reader: &mut Reader<&mut dyn Read>,
+    place: Place,
+) -> Result<Content, LayerError> {
+    let offset = reader.position();
     let mut hasher = Hasher::new();
-    let copied = io::copy(entry, &mut hasher)?;
-    if copied != size {
-        return Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            format!("{copied} of {size} bytes are there"),
-        ));
+    let broken = |source| LayerError::Read(tar::ReadError::Stream { offset, source });
+    let copied = io::copy(reader, &mut hasher).map_err(broken)?;
+    if copied != header.size {
+        let text = format!("{copied} of {} bytes are there", header.size);
+        return Err(broken(io::Error::new(io::ErrorKind::UnexpectedEof, text)));
     }
     let digest = hasher.finish();
     Ok(Content::Blob {
         layer: place.layer,
         offset: place.offset + offset,
-        size,
+        size: header.size,
         digest,
     })
-}
-
-fn device(entry: &tar::Entry<'_, impl Read>) -> io::Result<(u32, u32)> {
-    let header = entry.header();
-    Ok((
-        header.device_major()?.unwrap_or(0),
-        header.device_minor()?.unwrap_or(0),
-    ))
-}
-
-/// Whole seconds of a PAX time, rounded down: `1492533000.25`.
-fn mtime(records: &Records) -> Option<i64> {
-    let text = std::str::from_utf8(records.get(b"mtime".as_slice())?).ok()?;
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = seconds.parse().ok()?;
-    let before = text.starts_with('-') && fraction.bytes().any(|digit| digit != b'0');
-    Some(if before {
-        seconds.saturating_sub(1)
-    } else {
-        seconds
-    })
-}
-
-fn xattrs(records: &Records) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let attribute =
-        |(key, value): (&Vec<u8>, &Vec<u8>)| Some((key.strip_prefix(XATTR)?.to_vec(), value.clone()));
-    records.iter().filter_map(attribute).collect()
 }

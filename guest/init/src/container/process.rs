@@ -74,7 +74,18 @@ fn become_program(prepared: &Prepared, stdio: &Stdio, sync: &OwnedFd) -> Result<
         fs::write("/proc/self/oom_score_adj", badness.to_string()).step(|| "oomScoreAdj".to_owned())?;
     }
     rootfs::enter(spec, &prepared.bundle, &prepared.root)?;
-    if !spec.hostname.is_empty() && prepared.namespaces.has_new(namespaces::UTS) {
+    if !spec.hostname.is_empty() {
+        // Without a namespace of its own it would be the machine's name.
+        if !spec
+            .linux
+            .namespaces
+            .iter()
+            .any(|namespace| namespace.kind == "uts")
+        {
+            return Err(Error::Invalid(
+                "a hostname needs a UTS namespace (`uts: new`)".to_owned(),
+            ));
+        }
         rustix::system::sethostname(spec.hostname.as_bytes()).step(|| "hostname".to_owned())?;
     }
     for (key, value) in &spec.linux.sysctl {

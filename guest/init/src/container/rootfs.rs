@@ -96,6 +96,10 @@ fn place(entry: &Mount, inside: &Inside, bundle: &Path) -> Result<()> {
     let flags = options.flags & !later;
     match mount(&entry.source, &path_of(&target), kind, flags, data) {
         Err(Errno::PERM) => show_machines(kind, flags, destination, inside)?,
+        // A recursive bind of the machine's /sys brought it along already.
+        Err(Errno::BUSY) if kind == "cgroup2" => {
+            change(&path_of(&target), flags | BIND | REMOUNT).step(|| "cgroup2 (as bound)".to_owned())?;
+        }
         other => other.step(|| kind.to_owned())?,
     }
     propagate(&options, destination, inside)

@@ -10,6 +10,7 @@ pub const MAX_8: u64 = 0o7_777_777;
 pub const NAME_LEN: usize = 100;
 
 /// Types of entries.
+#[expect(missing_docs, reason = "the names are the specification's")]
 pub mod typeflag {
     pub const FILE: u8 = b'0';
     pub const HARD_LINK: u8 = b'1';

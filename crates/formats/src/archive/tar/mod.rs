@@ -9,9 +9,12 @@
 //! ```
 //!
 //! Written: everything a file set can hold. Hard links name the first name of their file. Records are in the order of
-//! their keys. Judges: GNU `tar`, `umoci`, Python's `tarfile`.
+//! their keys. Read: that, and what GNU and older programs write, except sparse files. Judges: GNU `tar`, `umoci`, Python's `tarfile`.
 
 mod format;
+mod reader;
 mod writer;
 
+pub use format::typeflag;
+pub use reader::{Entry, ReadError, Reader};
 pub use writer::{Writer, write_fileset};
