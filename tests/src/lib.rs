@@ -4,15 +4,21 @@
 //! Nothing here knows what is being tested. Everything panics with what a person needs to see, because that is how
 //! a test fails.
 
+mod components;
 mod http;
+pub mod initrd;
 mod judge;
+pub mod layout;
+mod machine;
 mod process;
 mod registry;
 mod sandbox;
 mod serial;
 
+pub use components::copy;
 pub use http::{Response, free_port, http_get};
 pub use judge::{judge, shared, workspace};
+pub use machine::Machine;
 pub use process::{Finished, run, succeed};
 pub use registry::{DockerRegistry, PASSWORD, RegistryOptions, USER};
 pub use sandbox::{Sandbox, ironkit};

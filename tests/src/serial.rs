@@ -64,6 +64,11 @@ impl Serial {
         self.start.elapsed()
     }
 
+    /// Whether `text` appears within `limit`, wherever in the transcript.
+    pub fn shows(&self, text: &str, limit: Duration) -> bool {
+        self.wait(limit, |state| contains(&state.bytes, text)).0
+    }
+
     /// Waits until the machine closes its console, which it does when it ends.
     ///
     /// # Panics
@@ -147,6 +152,7 @@ mod tests {
         let serial = Serial::read(console);
         machine.write_all(b"kernel panic\n").unwrap();
         serial.wait_for("panic", LONG);
+        assert!(serial.shows("kernel", SOON) && !serial.shows("login:", SOON));
         let text = message(&|| serial.wait_for("login:", SOON));
         assert!(
             text.starts_with("time is up without \"login:\"") && text.contains("kernel panic\n"),

@@ -1,0 +1,96 @@
+//! The project's components in a sandbox, with a store that has their images.
+//!
+//! Building them takes a minute and Debian's mirror, so all tests of a target folder share one store, in which each
+//! is built once. A test gets a copy, and may break it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{Sandbox, succeed, workspace};
+
+/// What of the environment decides how packages are downloaded.
+const NETWORK: [&str; 5] = [
+    "IRONKIT_DEBIAN_MIRROR",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+];
+
+/// The folders of a store that make up its images and what was made from them; the rest are downloads and drafts.
+const STORE: [&str; 4] = ["blobs", "derived", "index.json", "oci-layout"];
+
+impl Sandbox {
+    /// A new one with the workspace's `components` and `examples`, and an empty store.
+    ///
+    /// # Panics
+    /// If the disk is full.
+    pub fn with_components() -> Sandbox {
+        let sandbox = Sandbox::new();
+        for folder in ["components", "examples"] {
+            copy(&workspace().join(folder), &sandbox.path(folder));
+        }
+        sandbox
+    }
+
+    /// Fills the store with what `manifest` needs.
+    ///
+    /// # Panics
+    /// If it cannot be built.
+    pub fn stock(&self, manifest: &str) {
+        let shared = shared_store();
+        fs::create_dir_all(&shared).expect("a folder can be made");
+        let lock = File::create(shared.with_extension("lock")).expect("a file can be made");
+        lock.lock().expect("a file can be locked");
+        let mut command = self.ironkit(["build", "--name", "stock", "--dir", "tmp", manifest]);
+        command.env("LINUXKIT_CACHE", &shared);
+        for name in NETWORK {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        succeed(&mut command);
+        for name in STORE {
+            copy(&shared.join(name), &self.cache().join(name));
+        }
+    }
+
+    /// Adds the packages that the components were made from to the store, so that they can be made again.
+    ///
+    /// # Panics
+    /// If the disk is full.
+    pub fn stock_packages(&self) {
+        copy(&shared_store().join("debian"), &self.cache().join("debian"));
+    }
+}
+
+/// Copies a file or a folder with all that is in it.
+///
+/// # Panics
+/// If that cannot be done.
+pub fn copy(from: &Path, to: &Path) {
+    try_copy(from, to)
+        .unwrap_or_else(|error| panic!("cannot copy {} to {}: {error}", from.display(), to.display()));
+}
+
+fn try_copy(from: &Path, to: &Path) -> io::Result<()> {
+    if !from.is_dir() {
+        return fs::copy(from, to).map(drop);
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let name = entry?.file_name();
+        try_copy(&from.join(&name), &to.join(&name))?;
+    }
+    Ok(())
+}
+
+/// `target/debug/deps/boot-0123` → `target/tests-cache`.
+fn shared_store() -> PathBuf {
+    let test = std::env::current_exe().expect("a running program has a path");
+    test.ancestors()
+        .nth(3)
+        .expect("tests are three folders below target")
+        .join("tests-cache")
+}

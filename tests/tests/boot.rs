@@ -1,0 +1,241 @@
+//! Machines that boot: what they say on their console and in their report, and what they answer.
+//!
+//! Emulation is slow, and a busy computer slower: nothing here depends on how long something takes.
+
+use std::fs;
+use std::time::Duration;
+
+use ironkit_contract::BootReport;
+use ironkit_contract::boot_report::ContainerReport;
+use ironkit_tests::{Machine, Sandbox, free_port, http_get, judge, succeed};
+
+/// Far more than any step takes.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// What PID 1 says when it heard the power button.
+const STOPPING: &str = "ironkit: poweroff: stopping\n";
+
+/// An image with a shell, from the package that the component `getty` is locked to.
+const SHELL: &str = r#"
+image: shell
+org: tests
+debian: {suite: trixie}
+contents:
+  - package: busybox-static
+    paths: [/usr/bin/busybox]
+    as: /bin/busybox
+  - symlink: /bin/sh
+    target: busybox
+  - directory: /dev
+  - directory: /proc
+  - directory: /run
+  - directory: /sys
+  - directory: /var/log
+config:
+  env: ["PATH=/bin"]
+"#;
+
+/// examples/minimal.yml, and containers that tell what they see or misbehave.
+const MANIFEST: &str = r#"
+kernel:
+  image: "@pkg:../components/kernel"
+  cmdline: "console=ttyS0"
+init:
+  - "@pkg:../components/init"
+onboot:
+  - name: dhcpcd
+    image: "@pkg:../components/dhcpcd"
+    command: ["/sbin/dhcpcd", "--nobackground", "-f", "/dhcpcd.conf", "-1"]
+  - name: readonly
+    image: "@pkg:../components/shell"
+    readonly: true
+    command: ["/bin/sh", "-c", "echo text >/new-file || echo readonly: refused; busybox id -u"]
+  - name: writable
+    image: "@pkg:../components/shell"
+    command: ["/bin/sh", "-c", "echo writable: kept >/new-file && busybox cat /new-file"]
+  - name: fails
+    image: "@pkg:../components/shell"
+    command: ["/bin/sh", "-c", "echo fails: about to fail; exit 3"]
+  - name: goes-on
+    image: "@pkg:../components/shell"
+    command: ["/bin/sh", "-c", "busybox cat /etc/given; busybox grep CapEff /proc/self/status; busybox hostname"]
+    binds: ["/etc/given:/etc/given"]
+    uts: new
+    hostname: inside
+services:
+  - name: nginx
+    image: "@pkg:../components/nginx"
+  - name: crashes
+    image: "@pkg:../components/shell"
+    command: ["/bin/sh", "-c", "echo crashes: run; exit 7"]
+  - name: once
+    image: "@pkg:../components/shell"
+    command: ["/bin/sh", "-c", "echo once: done"]
+onshutdown:
+  - name: last-words
+    image: "@pkg:../components/shell"
+    command: ["/bin/sh", "-c", "echo last-words: begin; busybox head -n 1 /var/log/*.log; echo last-words: end"]
+    binds: ["/var/log:/var/log"]
+files:
+  - path: /etc/given
+    contents: "given: a file of the manifest\n"
+    mode: "0600"
+"#;
+
+/// A sandbox in which `manifest` was built as `image`; `None` where QEMU is not installed.
+fn built(manifest: &str, text: Option<&str>) -> Option<Sandbox> {
+    judge("qemu-system-x86_64")?;
+    let sandbox = Sandbox::with_components();
+    if let Some(text) = text {
+        sandbox.write(manifest, text);
+        sandbox.write("components/shell/build.yml", SHELL);
+        let lock = sandbox.path("components/getty/build.lock");
+        fs::copy(lock, sandbox.path("components/shell/build.lock")).unwrap();
+    }
+    sandbox.stock(manifest);
+    succeed(&mut sandbox.ironkit(["build", "--name", "image", manifest]));
+    Some(sandbox)
+}
+
+/// The last report in the file: one JSON document a line.
+fn last_report(sandbox: &Sandbox) -> (usize, BootReport) {
+    let text = fs::read_to_string(sandbox.path("report.json")).unwrap();
+    let last = text.lines().last().unwrap_or_default();
+    let report = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {text}"));
+    (text.lines().count(), report)
+}
+
+#[track_caller]
+fn container<'a>(report: &'a BootReport, section: &str, name: &str) -> &'a ContainerReport {
+    let mut all = report.containers.iter();
+    all.find(|container| (container.section.as_str(), container.name.as_str()) == (section, name))
+        .unwrap_or_else(|| panic!("{section} {name} is not in {report:?}"))
+}
+
+#[test]
+fn a_machine_from_its_kernel_to_power_off() {
+    let Some(sandbox) = built("examples/boot.yml", Some(MANIFEST)) else {
+        return;
+    };
+    let port = free_port();
+    let publish = format!("{port}:80");
+    let mut machine = Machine::start(&mut sandbox.ironkit([
+        "run",
+        "qemu",
+        "--accel",
+        "tcg",
+        "--mem",
+        "512",
+        "--report",
+        "report.json",
+        "--publish",
+        &publish,
+        "image",
+    ]));
+    for line in [
+        "Welcome to IronKit",
+        // Onboot containers in order, with their output as it was.
+        "onboot 000-dhcpcd: from /containers/onboot/000-dhcpcd\n",
+        "eth0: leased 10.0.2.15",
+        "readonly: refused\n0\n",
+        "writable: kept\n",
+        "fails: about to fail\n",
+        "onboot 003-fails: failed: exit status 3\n",
+        // One that fails does not keep the next from running, unless its policy says so.
+        "given: a file of the manifest\nCapEff:\t0000000000000000\ninside\n",
+        // Services: the output goes to their logs, an end that is a failure to the console.
+        "services crashes: failed: exit status 7; again in 100 ms\n",
+        "services crashes: failed: exit status 7; again in 200 ms\n",
+        "ironkit: failed: onboot 003-fails: exit status 3\n",
+    ] {
+        machine.console.wait_for(line, LIMIT);
+    }
+    let page = http_get(port, "/", LIMIT);
+    let expected = fs::read_to_string(sandbox.path("components/nginx/index.html")).unwrap();
+    assert_eq!((page.status, page.text()), (200, expected));
+    assert_eq!(http_get(port, "/nothing-here", LIMIT).status, 404);
+
+    machine.press_power_button(STOPPING, LIMIT);
+    for line in ["last-words: begin\n", "last-words: end\n", "reboot: Power down"] {
+        machine.console.wait_for(line, LIMIT);
+    }
+    assert_eq!(machine.wait(LIMIT), Some(0));
+
+    let transcript = machine.console.transcript();
+    let order = [
+        "Welcome to",
+        "readonly:",
+        "writable:",
+        "fails:",
+        "CapEff",
+        "last-words: begin",
+        "Power down",
+    ];
+    let places: Vec<_> = order.iter().map(|text| transcript.find(text)).collect();
+    assert!(places.is_sorted(), "{places:?}\n{transcript}");
+    let words = transcript.split("last-words: begin").nth(1).unwrap_or_default();
+    for line in [
+        "==> /var/log/crashes.out.log <==\ncrashes: run\n",
+        "==> /var/log/once.out.log <==\nonce: done\n",
+        "==> /var/log/nginx.out.log <==\n10.0.2.2 - - [",
+    ] {
+        assert!(words.contains(line), "{line:?} is not in the logs:\n{words}");
+    }
+    assert!(!transcript.contains("Kernel panic"), "{transcript}");
+
+    let (count, report) = last_report(&sandbox);
+    assert_eq!((count, report.version, report.ok), (2, 1, false), "{report:?}");
+    assert_eq!(report.problems, [] as [String; 0]);
+    assert!(report.init_ms <= report.system_ms && report.system_ms <= report.onboot_ms);
+    assert!(report.onboot_ms <= report.services_ms && report.shutdown_ms > Some(report.services_ms));
+    for (section, name, status) in [
+        ("onboot", "000-dhcpcd", 0),
+        ("onboot", "001-readonly", 0),
+        ("onboot", "003-fails", 3),
+        ("onboot", "004-goes-on", 0),
+        ("services", "crashes", 7),
+        ("services", "once", 0),
+        ("onshutdown", "000-last-words", 0),
+    ] {
+        assert_eq!(container(&report, section, name).status, Some(status), "{name}");
+    }
+    assert!(
+        container(&report, "services", "crashes").restarts >= 2,
+        "{report:?}"
+    );
+    for name in ["nginx", "once"] {
+        assert_eq!(container(&report, "services", name).restarts, 0, "{name}");
+    }
+}
+
+#[test]
+fn the_example_boots_in_128_mib() {
+    let Some(sandbox) = built("examples/minimal.yml", None) else {
+        return;
+    };
+    let port = free_port();
+    let publish = format!("127.0.0.1:{port}:80");
+    let mut machine = Machine::start(&mut sandbox.ironkit([
+        "run",
+        "qemu",
+        "--accel",
+        "tcg",
+        "--mem",
+        "128",
+        "--report",
+        "report.json",
+        "--publish",
+        &publish,
+        "image",
+    ]));
+    machine.console.wait_for("Welcome to IronKit", LIMIT);
+    let page = http_get(port, "/index.html", LIMIT);
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("Served by IronKit"), "{page:?}");
+    machine.console.wait_for("ironkit: boot took ", LIMIT);
+    machine.press_power_button(STOPPING, LIMIT);
+    machine.console.wait_for("reboot: Power down", LIMIT);
+    assert_eq!(machine.wait(LIMIT), Some(0));
+    let (_, report) = last_report(&sandbox);
+    assert!(report.ok && report.problems.is_empty(), "{report:?}");
+}
