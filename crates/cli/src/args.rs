@@ -48,7 +48,7 @@ pub enum Command {
     /// Build a bootable image from manifests
     Build(BuildArguments),
     /// Run a built image in a virtual machine
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Build component images
     #[command(subcommand)]
     Pkg(PkgCommand),

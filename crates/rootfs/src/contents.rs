@@ -23,7 +23,7 @@ const LAYERS: &str = "layers";
 #[derive(Debug, Clone)]
 enum Origin {
     /// An image's layers, with the fix-ups of the place it goes to.
-    Image(Image, Place),
+    Image(Box<Image>, Place),
     /// A tar file inside another file set.
     Archive(Digest, Path),
 }
@@ -58,7 +58,7 @@ impl<'a> Contents<'a> {
         let key = hasher.finish();
         self.origins
             .entry(key)
-            .or_insert_with(|| Origin::Image(image.clone(), place));
+            .or_insert_with(|| Origin::Image(Box::new(image.clone()), place));
         key
     }
 

@@ -74,15 +74,21 @@ fn entry(manifest: &Manifest, file: &File, host: &Host, contents: &Contents) -> 
             name: name.clone(),
         }),
     };
+    // Linux gives every symbolic link the same mode; the parents still go by what the entry says.
+    let mode = if matches!(kind, Kind::Symlink(_)) {
+        0o777
+    } else {
+        file.mode_bits()
+    };
     let node = Node {
         uid: id(&file.uid)?,
         gid: id(&file.gid)?,
-        ..Node::new(kind, file.mode_bits()).at(TIME)
+        ..Node::new(kind, mode).at(TIME)
     };
     let path = parse(&file.path, &file.path).map_err(|error| mistake(file.path.span, error.to_string()))?;
     let mut files = FileSet::new();
     for parent in path.ancestors() {
-        let directory = Node::new(Kind::Directory, searchable(node.mode)).at(TIME);
+        let directory = Node::new(Kind::Directory, searchable(file.mode_bits())).at(TIME);
         files.insert(
             parent,
             Node {

@@ -119,7 +119,7 @@ fn containers(manifest: &Manifest, images: &Images, contents: &mut Contents) -> 
                 files,
             };
             let below = |name: &str| Path::parse(name).map(|name| path.join(&name)).unwrap_or_default();
-            let first = unpacked.get(&source).is_none();
+            let first = !unpacked.contains_key(&source);
             let files = unpacked.entry(source.clone()).or_insert_with(|| {
                 let name = if readonly { paths::ROOTFS } else { paths::LOWER };
                 parts.push(part(Files::Stored {
