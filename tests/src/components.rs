@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::{Sandbox, succeed, workspace};
 
@@ -45,15 +46,20 @@ impl Sandbox {
         lock.lock().expect("a file can be locked");
         let mut command = self.ironkit(["build", "--name", "stock", "--dir", "tmp", manifest]);
         command.env("LINUXKIT_CACHE", &shared);
+        succeed(Sandbox::with_network(&mut command));
+        for name in STORE {
+            copy(&shared.join(name), &self.cache().join(name));
+        }
+    }
+
+    /// Lets a command know of the environment what it needs to download packages.
+    pub fn with_network(command: &mut Command) -> &mut Command {
         for name in NETWORK {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        succeed(&mut command);
-        for name in STORE {
-            copy(&shared.join(name), &self.cache().join(name));
-        }
+        command
     }
 
     /// Adds the packages that the components were made from to the store, so that they can be made again.

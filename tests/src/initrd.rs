@@ -1,15 +1,17 @@
-//! A reader of initrds that knows nothing of the one who writes them: zstd frames, and cpio archives in them
+//! A reader of initrds that knows nothing of the one who writes them: zstd or gzip, and cpio archives in them
 //! (Documentation/driver-api/early-userspace/buffer-format.rst of the kernel).
 
 use std::fs;
-use std::io::{Cursor, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::judge;
 
 /// How a zstd frame begins.
-const FRAME: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
+const ZSTD: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
+/// How a gzip member begins.
+const GZIP: [u8; 2] = [0x1F, 0x8B];
 /// How a cpio header of the "new" format begins, and how long it is.
 const MAGIC: &[u8] = b"070701";
 const HEADER: usize = 110;
@@ -41,14 +43,9 @@ pub fn members(path: &Path) -> Vec<Vec<u8>> {
     let mut at = 0;
     while at < bytes.len() {
         assert_eq!(at % 4, 0, "a member begins at byte {at}");
-        assert_eq!(bytes[at..at + 4], FRAME, "a zstd frame begins at byte {at}");
-        let decoder = zstd::stream::read::Decoder::with_buffer(Cursor::new(&bytes[at..]));
-        let mut decoder = decoder.expect("a decoder can be made").single_frame();
-        let mut member = Vec::new();
-        let outcome = decoder.read_to_end(&mut member);
-        outcome.unwrap_or_else(|error| panic!("the frame at byte {at} is damaged: {error}"));
+        let (member, length) =
+            decompress(&bytes[at..]).unwrap_or_else(|error| panic!("the member at byte {at}: {error}"));
         members.push(member);
-        let length = decoder.finish().position();
         at += usize::try_from(length).expect("it is in memory");
         // Up to three zeros.
         while at % 4 != 0 {
@@ -57,6 +54,23 @@ pub fn members(path: &Path) -> Vec<Vec<u8>> {
         }
     }
     members
+}
+
+/// The first member, and how many bytes it took.
+fn decompress(bytes: &[u8]) -> io::Result<(Vec<u8>, u64)> {
+    let mut member = Vec::new();
+    if bytes.starts_with(&ZSTD) {
+        let decoder = zstd::stream::read::Decoder::with_buffer(Cursor::new(bytes))?;
+        let mut decoder = decoder.single_frame();
+        decoder.read_to_end(&mut member)?;
+        Ok((member, decoder.finish().position()))
+    } else if bytes.starts_with(&GZIP) {
+        let mut decoder = flate2::bufread::GzDecoder::new(Cursor::new(bytes));
+        decoder.read_to_end(&mut member)?;
+        Ok((member, decoder.into_inner().position()))
+    } else {
+        Err(io::Error::other("it is neither zstd nor gzip"))
+    }
 }
 
 /// The entries of an archive, without its trailer.
