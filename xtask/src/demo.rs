@@ -79,7 +79,10 @@ pub fn run(root: &Path) -> Result<ExitCode> {
         say(&format!("[{}/{}] {title}", number + 1, STEPS.len()))?;
         if let Err(error) = step(&mut demo) {
             show_console(&demo)?;
-            return Err(error.context(format!("the demonstration failed: cannot {title}")));
+            return Err(error.context(format!(
+                "step {} of the demonstration failed: {title}",
+                number + 1
+            )));
         }
     }
     say("")?;

@@ -42,17 +42,28 @@ fn measure_large(shop: &Workshop, folder: &Path) -> Result<Vec<Row>> {
     make_component(folder).with_context(|| format!("cannot fill {}", folder.display()))?;
     let made = peak_memory(&shop.ironkit.command(["pkg", "build", "--force", "large"]))?;
     let reference = shop.ironkit.run(["pkg", "show-tag", "--canonical", "large"])?;
-    let text = "services:\n  - name: large\n    image: \"@pkg:large\"\n";
-    let manifest = shop.write("large.yml", text)?;
-    shop.ironkit.forget_derived()?;
-    let built = cold_and_warm(
-        "1 GiB",
-        &shop.build_command("large", &[&shop.ironkit.minimal(), &manifest]),
-    );
+    let built = build_large(shop, reference.trim());
     shop.ironkit.run(["cache", "rm", reference.trim()])?;
     shop.ironkit.forget_derived()?;
-    let mut rows = vec![Row::new("1 GiB, making the component", made)];
+    let mut rows = vec![Row::new("1 GiB, making the component", made).target(TARGET)];
     rows.extend(built?);
+    Ok(rows)
+}
+
+/// Builds with the component, named as an image in the store and as a folder with a recipe, whose files have to be compared
+/// with the image.
+fn build_large(shop: &Workshop, reference: &str) -> Result<Vec<Row>> {
+    let minimal = shop.ironkit.minimal();
+    let manifest = |image: &str| {
+        let text = format!("services:\n  - name: large\n    image: \"{image}\"\n");
+        shop.write("large.yml", &text)
+    };
+    shop.ironkit.forget_derived()?;
+    let image = manifest(reference)?;
+    let mut rows = cold_and_warm("1 GiB", &shop.build_command("large", &[&minimal, &image]))?;
+    let recipe = manifest("@pkg:large")?;
+    let warm = peak_memory(&shop.build_command("large", &[&minimal, &recipe]))?;
+    rows.push(Row::new("1 GiB by recipe, warm", warm).target(TARGET));
     Ok(rows)
 }
 
