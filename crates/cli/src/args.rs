@@ -113,6 +113,15 @@ pub struct RunArguments {
 pub enum Backend {
     /// Run with QEMU
     Qemu(QemuArguments),
+    /// LinuxKit's other backends
+    #[command(name = "aws", hide = true, aliases = [
+        "azure", "equinixmetal", "gcp", "hyperkit", "hyperv", "openstack", "packet", "scaleway", "vbox", "vcenter",
+        "virtualization", "vmware",
+    ])]
+    Elsewhere {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<OsString>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -290,6 +299,7 @@ mod tests {
             };
             let qemu = match run.backend {
                 Some(Backend::Qemu(qemu)) => qemu,
+                Some(Backend::Elsewhere { .. }) => panic!("{line}"),
                 None => run.qemu,
             };
             assert_eq!(

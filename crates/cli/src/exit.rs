@@ -58,7 +58,7 @@ impl<E: Into<Error>> From<E> for Failure {
 /// Prints why a command failed and says how it ends.
 pub fn report(failure: &Failure) -> ExitCode {
     let error = &failure.error;
-    if let Error::Manifest(list) = error {
+    if let Error::Manifest(list) | Error::Images(list) = error {
         diagnostics::print(list, &failure.sources);
     } else {
         let mut text = format!("{ERROR}error:{ERROR:#} {error}");

@@ -13,6 +13,9 @@ pub enum Error {
     /// Mistakes in manifests or recipes, with their places.
     #[error("{}", match .0.len() { 1 => "a mistake".to_owned(), many => format!("{many} mistakes") })]
     Manifest(Vec<Diagnostic>),
+    /// Images that could not be had because something failed on the way, at the places that ask for them.
+    #[error("{}", match .0.len() { 1 => "an image could not be had".to_owned(), many => format!("{many} images could not be had") })]
+    Images(Vec<Diagnostic>),
     /// A file of the user's that cannot be read.
     #[error("cannot read {}", path.display())]
     Read {

@@ -21,7 +21,7 @@ pub struct ResolveOptions {
 /// Finds every image of a manifest. Those that cannot be had are reported together, each at its place.
 ///
 /// # Errors
-/// [`Error::Manifest`] for images, other errors for the store itself.
+/// [`Error::Manifest`] when there are no such images, [`Error::Images`] when something failed on the way to them.
 pub fn images(
     context: &Context,
     store: &Store,
@@ -32,6 +32,7 @@ pub fn images(
 ) -> Result<Images> {
     let mut images = Images::new();
     let mut mistakes = Vec::new();
+    let mut failed = false;
     let mut registry = None;
     for reference in ironkit_rootfs::references(manifest) {
         let resolver = Resolver {
@@ -44,13 +45,19 @@ pub fn images(
             Ok(image) => {
                 images.insert(reference.value.clone(), image);
             }
-            Err(error) => mistakes.push(diagnostic(manifest, reference, &error)),
+            Err(error) => {
+                failed |= !matches!(
+                    error,
+                    Error::Manifest(_) | Error::Oci(ironkit_oci::Error::NotFound { .. })
+                );
+                mistakes.push(diagnostic(context, manifest, reference, &error));
+            }
         }
     }
-    if mistakes.is_empty() {
-        Ok(images)
-    } else {
-        Err(Error::Manifest(mistakes))
+    match (mistakes.is_empty(), failed) {
+        (true, _) => Ok(images),
+        (false, true) => Err(Error::Images(mistakes)),
+        (false, false) => Err(Error::Manifest(mistakes)),
     }
 }
 
@@ -97,8 +104,17 @@ impl Resolver<'_> {
 }
 
 /// What was tried, at the reference's place in the manifest.
-fn diagnostic(manifest: &Manifest, reference: &Spanned<String>, error: &Error) -> Diagnostic {
-    let mut message = format!("cannot get the image `{}`: {error}", reference.value);
+fn diagnostic(
+    context: &Context,
+    manifest: &Manifest,
+    reference: &Spanned<String>,
+    error: &Error,
+) -> Diagnostic {
+    let cache = context.cache.display();
+    let mut message = format!(
+        "cannot get the image `{}`: it is not in {cache}; {error}",
+        reference.value
+    );
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         message = format!("{message}: {cause}");

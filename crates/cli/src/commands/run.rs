@@ -15,6 +15,9 @@ use crate::environment;
 pub fn run(global: &Global, arguments: &RunArguments, console: &Console) -> Outcome {
     let arguments = match &arguments.backend {
         Some(Backend::Qemu(qemu)) => qemu,
+        Some(Backend::Elsewhere { .. }) => {
+            return Err(Error::NotSupported("running an image elsewhere than in QEMU".to_owned()).into());
+        }
         None => &arguments.qemu,
     };
     let context = environment::context(global)?;
