@@ -121,10 +121,7 @@ fn boot(demo: &mut Demo) -> Result<()> {
     let (machine, notes) = Machine::start(&demo.ironkit, NAME, &["--accel", "auto", "--mem", "512"])?;
     let machine = demo.machine.insert(machine);
     notes.iter().try_for_each(|note| indented(note))?;
-    let answer = machine.wait_for_page(BOOT_LIMIT, |line| match is_kernel_log(line) {
-        true => Ok(()),
-        false => indented(line),
-    })?;
+    let answer = machine.wait_for_page(BOOT_LIMIT, without_kernel_log)?;
     demo.happened.served = start.elapsed();
     indented(&answer.status)?;
     if !answer.status.contains(" 200 ") {
@@ -137,12 +134,21 @@ fn boot(demo: &mut Demo) -> Result<()> {
 fn switch_off(demo: &mut Demo) -> Result<()> {
     let machine = demo.machine.as_mut().context("no machine runs")?;
     demo.happened.off = machine.power_off()?;
+    machine.follow_console(without_kernel_log)?;
     indented("the machine is off")?;
     demo.happened.report = machine.report()?.context("the guest wrote no boot report")?;
     if demo.happened.report["ok"] != true {
         bail!("the guest reports a failure: {}", demo.happened.report);
     }
     Ok(())
+}
+
+/// A line of the console, unless it is the kernel's.
+fn without_kernel_log(line: &str) -> Result<()> {
+    match is_kernel_log(line) {
+        true => Ok(()),
+        false => indented(line),
+    }
 }
 
 /// The kernel's own messages begin with their time: `[    1.234567] `.

@@ -30,6 +30,8 @@ const SERVICES_STARTED: &str = "ironkit: boot took";
 pub struct Machine {
     control: Control,
     console: PathBuf,
+    /// How much of the console was handed over, in bytes.
+    shown: usize,
     report: PathBuf,
     process: u32,
     port: u16,
@@ -88,6 +90,7 @@ impl Machine {
         let machine = Machine {
             control: Control::connect(&state)?,
             console,
+            shown: 0,
             report,
             process: process.context("`ironkit run --detached` did not print a process number")?,
             port,
@@ -102,6 +105,20 @@ impl Machine {
     /// Those of reading the file.
     pub fn console(&self) -> Result<String> {
         read(&self.console)
+    }
+
+    /// Hands over the console's lines since the last time; returns all that is on it.
+    ///
+    /// # Errors
+    /// Those of reading the file and of `line`.
+    pub fn follow_console(&mut self, mut line: impl FnMut(&str) -> Result<()>) -> Result<String> {
+        let console = self.console()?;
+        let end = console.rfind('\n').map_or(0, |end| end + 1);
+        for text in console.get(self.shown..end).unwrap_or_default().lines() {
+            line(text)?;
+        }
+        self.shown = end;
+        Ok(console)
     }
 
     /// The guest's last boot report, if it wrote one.
@@ -120,16 +137,15 @@ impl Machine {
     ///
     /// # Errors
     /// The machine ends or `limit` passes before there is an answer.
-    pub fn wait_for_page(&self, limit: Duration, mut line: impl FnMut(&str) -> Result<()>) -> Result<Answer> {
+    pub fn wait_for_page(
+        &mut self,
+        limit: Duration,
+        mut line: impl FnMut(&str) -> Result<()>,
+    ) -> Result<Answer> {
         let start = Instant::now();
-        let (mut shown, mut failure) = (0, "its services were not started".to_owned());
+        let mut failure = "its services were not started".to_owned();
         loop {
-            let console = self.console()?;
-            let end = console.rfind('\n').map_or(0, |end| end + 1);
-            for text in console.get(shown..end).unwrap_or_default().lines() {
-                line(text)?;
-            }
-            shown = end;
+            let console = self.follow_console(&mut line)?;
             // Asked earlier, the connection would wait in the network's emulation, which tries again less and less often.
             if console.contains(SERVICES_STARTED) {
                 match self.get() {

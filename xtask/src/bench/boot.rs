@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::Workshop;
 use super::measure::median;
@@ -50,13 +50,17 @@ fn boot_once(shop: &Workshop, memory: &str) -> Result<Boot> {
     let arguments = ["--accel", "tcg", "--cpus", "1", "--mem", memory];
     let (mut machine, _) = Machine::start(&shop.ironkit, "minimal", &arguments)?;
     let mut welcome = None;
-    machine.wait_for_page(LIMIT, |line| {
+    let answer = machine.wait_for_page(LIMIT, |line| {
         if line.starts_with(WELCOME) {
             welcome = Some(Instant::now());
         }
         Ok(())
     })?;
-    let served = welcome.context("the console has no welcome")?.elapsed();
+    let answered = Instant::now();
+    if !answer.status.contains(" 200 ") {
+        bail!("expected the status 200, found `{}`", answer.status);
+    }
+    let served = answered - welcome.context("the console has no welcome")?;
     machine.power_off()?;
     let report = machine.report()?.context("the guest wrote no boot report")?;
     let at = |key: &str| {
