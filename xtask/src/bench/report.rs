@@ -69,8 +69,9 @@ impl Row {
 
 impl Quantity {
     fn number(self) -> f64 {
-        // A table shows three digits; these have fifteen.
-        let exact = |bytes: u64| u32::try_from(bytes / 1024).map_or(f64::MAX, f64::from) * 1024.0;
+        // There is no conversion from 64 bits that cannot round; here the sum rounds above 8 PiB.
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).map_or(0.0, f64::from);
+        let exact = |bytes: u64| half(bytes >> 32) * 2_f64.powi(32) + half(bytes);
         match self {
             Quantity::Time(time) => time.as_secs_f64() * 1000.0,
             Quantity::Size(bytes) => exact(bytes) / 1e6,
@@ -166,6 +167,10 @@ memory     cold             32.0 MiB
 2 processors";
         assert_eq!(table(&rows, "2 processors"), expect);
         let parsed: Value = serde_json::from_str(&json(&rows)).unwrap();
+        assert_eq!(
+            (&parsed[1]["median"], &parsed[1]["target"]),
+            (&json!(23.0), &json!(22.0))
+        );
         assert_eq!(
             (&parsed[0]["met"], &parsed[1]["met"], &parsed[2]["met"]),
             (&json!(true), &json!(false), &Value::Null)
