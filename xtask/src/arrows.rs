@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("crates/manifest", &[]),
-    ("crates/oci", &[]),
+    ("crates/oci", &["tree"]),
     (
         "crates/rootfs",
         &["manifest", "oci", "tree", "formats", "contract"],

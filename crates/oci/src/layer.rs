@@ -4,10 +4,10 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::digest::Hasher;
 use crate::document::media;
 use crate::store::{BlobReader, damaged};
 use crate::{Digest, Error, Layer, Result, Store};
+use ironkit_tree::Hasher;
 
 /// The largest uncompressed layer that is read when nobody says otherwise: 64 GiB.
 pub const MAX_UNCOMPRESSED: u64 = 64 << 30;

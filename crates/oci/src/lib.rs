@@ -11,7 +11,6 @@
 //! environment and prints nothing.
 
 mod archive;
-mod digest;
 pub mod document;
 mod error;
 pub mod http;
@@ -22,9 +21,9 @@ mod registry;
 mod store;
 
 pub use archive::{ArchiveFormat, ImportOptions, export, import};
-pub use digest::{Digest, DigestError, Hasher};
 pub use document::{Descriptor, ImageConfig};
 pub use error::{Error, Result};
+pub use ironkit_tree::Digest;
 pub use layer::{LayerReader, MAX_UNCOMPRESSED};
 pub use platform::Platform;
 pub use reference::Reference;

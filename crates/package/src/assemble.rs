@@ -1,6 +1,7 @@
 //! A recipe's contents → the files of the image.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ironkit_tree::{Content, FileSet, Kind, Node, Path};
 
@@ -82,9 +83,16 @@ fn put(image: &mut Image, recipe: &Recipe, entry: &Entry, packages: &mut Package
             put_binary(image, binary, path, *mode, packages.architecture()).map_err(failed)
         }
         Item::File { file, path, access } => {
-            let content = recipe.read_file(file);
-            let put =
-                content.and_then(|bytes| image.insert(path, owned(Kind::File(Content::from(bytes)), access)));
+            let put = recipe.file(file).and_then(|(opened, digest, size)| {
+                packages.layers().add(digest, Arc::new(opened));
+                let content = Content::Blob {
+                    layer: digest,
+                    offset: 0,
+                    size,
+                    digest,
+                };
+                image.insert(path, owned(Kind::File(content), access))
+            });
             put.map_err(at(entry.span, format!("file `{file}`")))
         }
         Item::Directory { path, access } => image

@@ -217,6 +217,20 @@ impl Error {
         Some(hint.to_owned())
     }
 
+    /// Whether the recipe is at fault, and not the machine or the network.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Error::At { source, .. } => source.is_input(),
+            Error::Recipe(_) | Error::Unsupported(_) | Error::File { .. } | Error::NoBinary { .. } => true,
+            Error::NoPackage { .. }
+            | Error::NoPath { .. }
+            | Error::NoLibrary { .. }
+            | Error::NoModule { .. } => true,
+            Error::Conflict { .. } | Error::Locked { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the network, or what it takes to trust it, was missing.
     pub(crate) fn is_about_the_network(&self) -> bool {
         match self {

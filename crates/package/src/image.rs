@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use ironkit_formats::archive::tar;
 use ironkit_formats::compress::{Codec, Effort, Encoder};
 use ironkit_oci::document::{Descriptor, Index, Manifest, media};
-use ironkit_oci::{BlobWriter, Hasher, Platform, Store};
-use ironkit_tree::{FileSet, Source};
+use ironkit_oci::{BlobWriter, Platform, Store};
+use ironkit_tree::{Digest, FileSet, Hasher, Source};
 use serde_json::{Map, Value, json};
 
 use crate::Error;
@@ -24,7 +24,7 @@ pub struct Written {
     /// The image's root.
     pub index: Descriptor,
     /// The image for the platform: digest of its manifest.
-    pub manifest: ironkit_oci::Digest,
+    pub manifest: Digest,
     /// Length of the layer in bytes, compressed.
     pub layer_size: u64,
 }
@@ -84,11 +84,7 @@ pub fn write(
 }
 
 /// The layer's descriptor and the digest of what it unpacks to. gzip, since not every tool of today reads zstd.
-fn write_layer(
-    store: &Store,
-    files: &FileSet,
-    source: &dyn Source,
-) -> Result<(Descriptor, ironkit_oci::Digest), Error> {
+fn write_layer(store: &Store, files: &FileSet, source: &dyn Source) -> Result<(Descriptor, Digest), Error> {
     let failed = |error: io::Error| Error::Layer(error.into());
     let mut writer = store.begin_blob()?;
     let diff_id = {

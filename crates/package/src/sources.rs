@@ -34,7 +34,7 @@ pub struct Packages<'a> {
     used: BTreeSet<Locked>,
 }
 
-/// The unpacked packages, as what the contents of files refer to.
+/// The unpacked packages and the recipe's own files, as what the contents of files refer to.
 #[derive(Debug, Default)]
 pub struct Layers(RwLock<BTreeMap<Digest, Arc<File>>>);
 
@@ -153,7 +153,8 @@ impl<'a> Packages<'a> {
 }
 
 impl Layers {
-    fn add(&self, digest: Digest, file: Arc<File>) {
+    /// Adds a file whose digest is known.
+    pub(crate) fn add(&self, digest: Digest, file: Arc<File>) {
         self.0
             .write()
             .unwrap_or_else(PoisonError::into_inner)

@@ -38,14 +38,13 @@ fn hash(recipe: &Recipe, lock: &Lock) -> Result<String, Error> {
         match &entry.item {
             Item::File { file, .. } => {
                 let (place, what) = (recipe.place(entry.span), format!("file `{file}`"));
-                let content = recipe.read_file(file);
-                let content = content.map_err(|source| Error::At {
+                let (_, digest, _) = recipe.file(file).map_err(|source| Error::At {
                     place,
                     what,
                     source: Box::new(source),
                 })?;
                 hasher.field(file.as_bytes());
-                hasher.field(&content);
+                hasher.field(digest.bytes());
             }
             Item::Binary { binary, .. } => {
                 hasher.field(binary.as_bytes());

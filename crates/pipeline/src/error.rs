@@ -98,9 +98,10 @@ impl Error {
 
     /// Whether the user's input is at fault, and not the machine or the network.
     pub fn is_input(&self) -> bool {
-        matches!(
-            self,
-            Error::Manifest(_) | Error::Usage { .. } | Error::NotSupported(_) | Error::Read { .. }
-        )
+        match self {
+            Error::Manifest(_) | Error::Usage { .. } | Error::NotSupported(_) | Error::Read { .. } => true,
+            Error::Package(error) => error.is_input(),
+            _ => false,
+        }
     }
 }

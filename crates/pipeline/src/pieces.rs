@@ -15,8 +15,7 @@ pub(crate) struct Pieces<'a>(pub &'a Store);
 
 impl Cache for Pieces<'_> {
     fn append(&self, key: &Digest, out: &mut dyn Out) -> Result<Option<u64>, BoxError> {
-        let key = translate(key);
-        let Some(piece) = self.0.derived(KIND, &key)? else {
+        let Some(piece) = self.0.derived(KIND, key)? else {
             return Ok(None);
         };
         let start = out.position();
@@ -24,7 +23,7 @@ impl Cache for Pieces<'_> {
             Ok(size) => Ok(Some(size)),
             Err(ironkit_oci::Error::CorruptDerived { .. }) => {
                 out.truncate(start)?;
-                self.0.remove_derived(KIND, &key)?;
+                self.0.remove_derived(KIND, key)?;
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -33,14 +32,11 @@ impl Cache for Pieces<'_> {
 
     fn read(&self, key: &Digest) -> Result<Option<Vec<u8>>, BoxError> {
         // Damaged is as good as absent.
-        Ok(self
-            .0
-            .derived(KIND, &translate(key))?
-            .and_then(|piece| piece.read().ok()))
+        Ok(self.0.derived(KIND, key)?.and_then(|piece| piece.read().ok()))
     }
 
     fn has(&self, key: &Digest) -> Result<bool, BoxError> {
-        Ok(self.0.derived(KIND, &translate(key))?.is_some())
+        Ok(self.0.derived(KIND, key)?.is_some())
     }
 
     fn put(
@@ -49,7 +45,7 @@ impl Cache for Pieces<'_> {
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), BoxError>,
     ) -> Result<(), BoxError> {
         let mut failure = None;
-        let stored = self.0.put_derived(KIND, &translate(key), &mut |out| {
+        let stored = self.0.put_derived(KIND, key, &mut |out| {
             write(out).map_err(|error| {
                 let text = error.to_string();
                 failure = Some(error);
@@ -61,8 +57,4 @@ impl Cache for Pieces<'_> {
             (None, stored) => Ok(stored.map(drop)?),
         }
     }
-}
-
-fn translate(key: &Digest) -> ironkit_oci::Digest {
-    ironkit_oci::Digest::from(*key.bytes())
 }

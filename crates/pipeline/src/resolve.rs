@@ -46,10 +46,8 @@ pub fn images(
                 images.insert(reference.value.clone(), image);
             }
             Err(error) => {
-                failed |= !matches!(
-                    error,
-                    Error::Manifest(_) | Error::Oci(ironkit_oci::Error::NotFound { .. })
-                );
+                failed |=
+                    !error.is_input() && !matches!(error, Error::Oci(ironkit_oci::Error::NotFound { .. }));
                 mistakes.push(diagnostic(context, manifest, reference, &error));
             }
         }

@@ -53,7 +53,7 @@ impl<'a> Contents<'a> {
         hasher.field(place.name().as_bytes());
         for layer in &image.layers {
             hasher.field(layer.diff_id.bytes());
-            self.layers.insert(digest(&layer.diff_id), layer.clone());
+            self.layers.insert(layer.diff_id, layer.clone());
         }
         let key = hasher.finish();
         self.origins
@@ -78,11 +78,10 @@ impl<'a> Contents<'a> {
         let mut hasher = Hasher::new();
         let size = io::copy(file, &mut hasher).map_err(read)?;
         let digest = hasher.finish();
-        let key = ironkit_oci::Digest::from(*digest.bytes());
-        if self.store.derived(LAYERS, &key)?.is_none() {
+        if self.store.derived(LAYERS, &digest)?.is_none() {
             io::Seek::rewind(file).map_err(read)?;
             self.store
-                .put_derived(LAYERS, &key, &mut |out| io::copy(file, out).map(drop))?;
+                .put_derived(LAYERS, &digest, &mut |out| io::copy(file, out).map(drop))?;
         }
         Ok(Content::Blob {
             layer: digest,
@@ -94,8 +93,7 @@ impl<'a> Contents<'a> {
 
     /// The file set of `key`: from the store, or made anew and put there.
     pub(crate) fn file_set(&self, key: &Digest) -> Result<FileSet> {
-        let stored = ironkit_oci::Digest::from(*key.bytes());
-        if let Some(files) = self.stored_files(&stored)? {
+        if let Some(files) = self.stored_files(key)? {
             return Ok(files);
         }
         let files = match self.origins.get(key) {
@@ -105,12 +103,12 @@ impl<'a> Contents<'a> {
         };
         let text = files.to_string();
         self.store
-            .put_derived(FILES, &stored, &mut |out| out.write_all(text.as_bytes()))?;
+            .put_derived(FILES, key, &mut |out| out.write_all(text.as_bytes()))?;
         Ok(files)
     }
 
     /// Derived data that does not read back is as good as none.
-    fn stored_files(&self, key: &ironkit_oci::Digest) -> Result<Option<FileSet>> {
+    fn stored_files(&self, key: &Digest) -> Result<Option<FileSet>> {
         let Some(derived) = self.store.derived(FILES, key)? else {
             return Ok(None);
         };
@@ -141,7 +139,7 @@ impl<'a> Contents<'a> {
     /// The entries of a layer. On the way its uncompressed form is put into the store, if it is not there.
     fn read_layer(&self, layer: &Layer) -> Result<Vec<layer::Entry>> {
         let place = layer::Place {
-            layer: digest(&layer.diff_id),
+            layer: layer.diff_id,
             offset: 0,
         };
         if let Some(derived) = self.store.derived(LAYERS, &layer.diff_id)? {
@@ -209,14 +207,13 @@ impl Source for Contents<'_> {
         offset: u64,
         size: u64,
     ) -> std::result::Result<Box<dyn Read + '_>, BoxError> {
-        let key = ironkit_oci::Digest::from(*diff_id.bytes());
-        let derived = match self.store.derived(LAYERS, &key)? {
+        let derived = match self.store.derived(LAYERS, diff_id)? {
             Some(derived) => derived,
             None => {
                 let layer = self.layers.get(diff_id).ok_or(Error::UnknownLayer(*diff_id))?;
                 let mut stream = layer.open(self.store)?;
                 self.store
-                    .put_derived(LAYERS, &key, &mut |out| io::copy(&mut stream, out).map(drop))?
+                    .put_derived(LAYERS, diff_id, &mut |out| io::copy(&mut stream, out).map(drop))?
             }
         };
         derived.open_range(offset, size)?;
@@ -253,11 +250,6 @@ fn key(kind: &[u8]) -> Hasher {
     hasher.field(VERSION);
     hasher.field(kind);
     hasher
-}
-
-/// The same digest as the tree has it: the store has a type of its own, since neither knows the other.
-fn digest(digest: &ironkit_oci::Digest) -> Digest {
-    Digest::from(*digest.bytes())
 }
 
 /// Reads, and writes what was read elsewhere too.

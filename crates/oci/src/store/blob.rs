@@ -5,8 +5,8 @@ use std::io::{self, Read, Seek, Write};
 
 use super::temp::Temp;
 use super::{Store, sync_directory};
-use crate::digest::Hasher;
 use crate::{Digest, Error, Result};
+use ironkit_tree::Hasher;
 
 /// The largest blob that is read into memory: manifests are at most 4 MiB, configurations not much more.
 pub const MAX_SMALL_BLOB: u64 = 8 << 20;

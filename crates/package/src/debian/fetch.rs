@@ -88,7 +88,8 @@ impl<'a> Downloads<'a> {
     /// [`Error::Download`] and [`Error::Mismatch`]; nothing is kept then.
     pub fn file(&self, path: &str, digest: &Digest, size: u64) -> Result<PathBuf, Error> {
         let kept = self.directory.join(digest.hex());
-        if digest_of(&kept).is_ok_and(|found| found == (*digest, size)) {
+        let found = File::open(&kept).and_then(|mut kept| digest_of(&mut kept));
+        if found.is_ok_and(|found| found == (*digest, size)) {
             return Ok(kept);
         }
         let url = self.url(path)?;
@@ -191,10 +192,10 @@ pub fn new_file(directory: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
-/// Digest and size of a file.
-pub fn digest_of(path: &Path) -> io::Result<(Digest, u64)> {
+/// Digest and size of what is left of a stream.
+pub fn digest_of(stream: &mut dyn Read) -> io::Result<(Digest, u64)> {
     let mut hasher = Hasher::new();
-    let size = io::copy(&mut File::open(path)?.take(u64::MAX), &mut hasher)?;
+    let size = io::copy(stream, &mut hasher)?;
     Ok((hasher.finish(), size))
 }
 

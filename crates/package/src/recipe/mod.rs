@@ -33,8 +33,9 @@ use std::io;
 use std::path::{Path as FilePath, PathBuf};
 
 use ironkit_manifest::{Diagnostic, Span};
-use ironkit_tree::Path;
+use ironkit_tree::{Digest, Path};
 
+use crate::debian::fetch::digest_of;
 use crate::error::{Error, Place, io_at};
 use crate::lock::{self, Lock};
 
@@ -167,11 +168,11 @@ impl Recipe {
         self.directory.join(lock::FILE_NAME)
     }
 
-    /// The bytes of a file of the folder.
+    /// A file of the folder, open, with its digest and size.
     ///
     /// # Errors
     /// [`Error::File`] when it is missing, no regular file, or outside of the folder.
-    pub fn read_file(&self, name: &str) -> Result<Vec<u8>, Error> {
+    pub fn file(&self, name: &str) -> Result<(fs::File, Digest, u64), Error> {
         let failed = |reason: String| Error::File {
             file: name.to_owned(),
             reason,
@@ -191,7 +192,11 @@ impl Recipe {
         if !file.is_file() {
             return Err(failed("is not a regular file".into()));
         }
-        fs::read(&file).map_err(io_at("read", &file))
+        let opened = fs::File::open(&file).and_then(|mut opened| {
+            let (digest, size) = digest_of(&mut opened)?;
+            Ok((opened, digest, size))
+        });
+        opened.map_err(io_at("read", &file))
     }
 }
 
