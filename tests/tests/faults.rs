@@ -1,0 +1,336 @@
+//! Builds that are killed, run out of space, run beside each other, or find damage: no output or a whole one, and a
+//! store that the next build can use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ironkit_tests::layout::digest;
+use ironkit_tests::{Sandbox, judge, run, succeed};
+
+const BUILD: [&str; 4] = ["build", "--dir", "out", "examples/minimal.yml"];
+const OUTPUTS: [&str; 3] = ["minimal-cmdline", "minimal-initrd.img", "minimal-kernel"];
+
+/// A sandbox with the example's images and nothing derived from them, and an empty folder `out`.
+fn cold() -> Sandbox {
+    let sandbox = Sandbox::with_components();
+    sandbox.stock("examples/minimal.yml");
+    cool(&sandbox);
+    fs::create_dir(sandbox.path("out")).unwrap();
+    sandbox
+}
+
+fn cool(sandbox: &Sandbox) {
+    fs::remove_dir_all(sandbox.cache().join("derived")).unwrap_or_default();
+}
+
+/// Names in a folder, in order; those of hidden files, too.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).map_or(Vec::new(), |entries| entries.flatten().collect());
+    let mut names: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.file_name().display().to_string())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Digests of the outputs that are in a folder.
+fn outputs(folder: &Path) -> Vec<Option<String>> {
+    let look = |name: &&str| fs::read(folder.join(name)).ok().map(|bytes| digest(&bytes));
+    OUTPUTS.iter().map(look).collect()
+}
+
+/// Digests of whole outputs.
+fn expected(sandbox: &Sandbox) -> Vec<Option<String>> {
+    succeed(&mut sandbox.ironkit(["build", "--dir", "tmp", "examples/minimal.yml"]));
+    let expected = outputs(&sandbox.path("tmp"));
+    assert!(expected.iter().all(Option::is_some), "{expected:?}");
+    expected
+}
+
+/// Every blob is what its name says.
+fn check_blobs(sandbox: &Sandbox) {
+    let folder = sandbox.cache().join("blobs/sha256");
+    for name in names(&folder) {
+        assert_eq!(
+            digest(&fs::read(folder.join(&name)).unwrap()),
+            format!("sha256:{name}")
+        );
+    }
+}
+
+/// Numbers that look random and are the same in every run (Knuth's MMIX generator).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+#[test]
+fn a_build_that_is_killed_leaves_nothing_half_done() {
+    let sandbox = cold();
+    let begin = Instant::now();
+    let expected = expected(&sandbox);
+    let whole = begin.elapsed();
+    let mut numbers = Numbers(2);
+    let mut killed = 0;
+    for round in 0..20 {
+        cool(&sandbox);
+        // Every other time there are old outputs.
+        if round % 2 == 0 {
+            fs::remove_dir_all(sandbox.path("out")).unwrap();
+            fs::create_dir(sandbox.path("out")).unwrap();
+        } else {
+            for name in OUTPUTS {
+                fs::write(sandbox.path("out").join(name), "old").unwrap();
+            }
+        }
+        let before = outputs(&sandbox.path("out"));
+        let mut command = sandbox.ironkit(BUILD);
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let micros = numbers.below(u64::try_from(whole.as_micros()).unwrap());
+        std::thread::sleep(Duration::from_micros(micros));
+        // This is SIGKILL.
+        child.kill().unwrap();
+        killed += u32::from(child.wait().unwrap().code().is_none());
+        for ((name, now), (old, new)) in OUTPUTS
+            .iter()
+            .zip(outputs(&sandbox.path("out")))
+            .zip(before.iter().zip(&expected))
+        {
+            assert!(
+                now == *old || now == *new,
+                "round {round}, after {micros} µs: {name} is neither old nor new"
+            );
+        }
+        let strange: Vec<_> = names(&sandbox.path("out"))
+            .into_iter()
+            .filter(|name| !name.starts_with('.') && !OUTPUTS.contains(&name.as_str()))
+            .collect();
+        assert_eq!(strange, [] as [&str; 0], "round {round}, after {micros} µs");
+        check_blobs(&sandbox);
+        succeed(&mut sandbox.ironkit(BUILD));
+        assert_eq!(
+            outputs(&sandbox.path("out")),
+            expected,
+            "round {round}, after {micros} µs"
+        );
+    }
+    assert!(
+        killed >= 5,
+        "only {killed} of 20 builds were still running when they were killed"
+    );
+    // What the dead left in the store goes when it is certain that nobody lives to rename it.
+    let drafts = sandbox.cache().join("tmp");
+    for name in names(&drafts) {
+        succeed(Command::new("touch").args(["-d", "1 hour ago"]).arg(drafts.join(name)));
+    }
+    succeed(&mut sandbox.ironkit(["cache", "ls"]));
+    assert_eq!(names(&sandbox.cache().join("tmp")), [] as [&str; 0]);
+}
+
+#[test]
+fn builds_beside_each_other_give_the_same_bytes() {
+    let sandbox = cold();
+    let expected = expected(&sandbox);
+    cool(&sandbox);
+    let folders: Vec<_> = (0..4).map(|index| format!("out{index}")).collect();
+    let start = |folder: &String| -> (Child, PathBuf) {
+        let path = sandbox.path(folder);
+        fs::create_dir(&path).unwrap();
+        let mut command = sandbox.ironkit(["build", "--dir", folder, "examples/minimal.yml"]);
+        (command.stderr(Stdio::piped()).spawn().unwrap(), path)
+    };
+    let children: Vec<_> = folders.iter().map(start).collect();
+    for (child, path) in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(outputs(&path), expected);
+    }
+    // Also when one of them empties the store of what it can do without.
+    let mut command = sandbox.ironkit(BUILD);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    succeed(&mut sandbox.ironkit(["cache", "clean", "--unneeded"]));
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(outputs(&sandbox.path("out")), expected);
+    check_blobs(&sandbox);
+}
+
+#[test]
+fn damaged_derived_data_is_made_again() {
+    let sandbox = cold();
+    let expected = expected(&sandbox);
+    let derived = sandbox.cache().join("derived");
+    for kind in names(&derived) {
+        for (index, name) in names(&derived.join(&kind)).iter().enumerate() {
+            let path = derived.join(kind).join(name);
+            let mut bytes = fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            match index % 3 {
+                0 => bytes[middle] ^= 0x10,
+                1 => bytes.truncate(middle),
+                _ => bytes.clear(),
+            }
+            fs::write(&path, bytes).unwrap();
+            let finished = run(&mut sandbox.ironkit(BUILD));
+            assert_eq!(finished.code, Some(0), "{kind}/{name}: {finished}");
+            assert!(!finished.stderr.contains("damaged"), "{kind}/{name}: {finished}");
+            assert_eq!(outputs(&sandbox.path("out")), expected, "{kind}/{name}");
+            fs::remove_dir_all(sandbox.path("out")).unwrap();
+            fs::create_dir(sandbox.path("out")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_damaged_layer_is_an_error_that_names_it() {
+    let sandbox = cold();
+    let expected = expected(&sandbox);
+    cool(&sandbox);
+    let blobs = sandbox.cache().join("blobs/sha256");
+    let largest = names(&blobs)
+        .into_iter()
+        .max_by_key(|name| fs::metadata(blobs.join(name)).unwrap().len());
+    let largest = blobs.join(largest.unwrap());
+    let good = fs::read(&largest).unwrap();
+    let name = largest.file_name().unwrap().to_str().unwrap();
+    for damage in ["a flipped bit", "an early end", "nothing there"] {
+        cool(&sandbox);
+        let mut bytes = good.clone();
+        match damage {
+            "a flipped bit" => bytes[good.len() / 2] ^= 1,
+            _ => bytes.truncate(good.len() / 2),
+        }
+        fs::write(&largest, bytes).unwrap();
+        if damage == "nothing there" {
+            fs::remove_file(&largest).unwrap();
+        }
+        let finished = run(&mut sandbox.ironkit([
+            "--mirror",
+            "http://127.0.0.1:9",
+            "build",
+            "--dir",
+            "out",
+            "examples/minimal.yml",
+        ]));
+        // Fetched or made again is as good; anything else than the right bytes is not.
+        if finished.code == Some(0) {
+            assert_eq!(outputs(&sandbox.path("out")), expected, "{damage}");
+        } else {
+            assert!(
+                finished.stderr.contains(name) || finished.stderr.contains("build.yml"),
+                "{damage}: {finished}"
+            );
+            assert_eq!(names(&sandbox.path("out")), [] as [&str; 0], "{damage}");
+        }
+        fs::write(&largest, &good).unwrap();
+        succeed(&mut sandbox.ironkit(BUILD));
+        assert_eq!(outputs(&sandbox.path("out")), expected, "{damage}");
+        fs::remove_dir_all(sandbox.path("out")).unwrap();
+        fs::create_dir(sandbox.path("out")).unwrap();
+    }
+}
+
+/// A file system in memory of so many bytes, unmounted when it is dropped.
+struct Small(PathBuf);
+
+impl Small {
+    /// `None`, loudly, for those who may not mount.
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+    fn mount(path: PathBuf, size: &str) -> Option<Small> {
+        let mount = judge("mount")?;
+        let options = format!("size={size}");
+        fs::create_dir_all(&path).unwrap();
+        let mut command = Command::new(mount);
+        let finished = run(command.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&path));
+        if finished.code != Some(0) {
+            eprintln!(
+                "SKIPPED: a small disk needs the right to mount one: {}",
+                finished.stderr.trim()
+            );
+            return None;
+        }
+        Some(Small(path))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // Lazily: a process that was killed may still be on its way out.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_below_the_outputs() {
+    let sandbox = cold();
+    let expected = expected(&sandbox);
+    let folder = sandbox.path("small");
+    // The kernel fits, the initrd does not.
+    let Some(_small) = Small::mount(folder.clone(), "14m") else {
+        return;
+    };
+    for name in OUTPUTS {
+        fs::write(folder.join(name), "old").unwrap();
+    }
+    let old = outputs(&folder);
+    let finished = run(&mut sandbox.ironkit(["build", "--dir", "small", "examples/minimal.yml"]));
+    assert_eq!(finished.code, Some(2), "{finished}");
+    assert!(finished.stderr.contains("No space left on device"), "{finished}");
+    assert_eq!(outputs(&folder), old);
+    assert_eq!(names(&folder), OUTPUTS);
+    succeed(&mut sandbox.ironkit(BUILD));
+    assert_eq!(outputs(&sandbox.path("out")), expected);
+}
+
+#[test]
+fn a_full_disk_below_the_store() {
+    let sandbox = cold();
+    let expected = expected(&sandbox);
+    cool(&sandbox);
+    let size = |folder: &Path| -> u64 {
+        names(folder)
+            .iter()
+            .map(|name| fs::metadata(folder.join(name)).unwrap().len())
+            .sum()
+    };
+    let blobs = size(&sandbox.cache().join("blobs/sha256"));
+    // Room for the images, and for some of what is derived from them.
+    let folder = sandbox.path("small");
+    let Some(small) = Small::mount(folder.clone(), &(blobs + 6_000_000).to_string()) else {
+        return;
+    };
+    ironkit_tests::copy(&sandbox.cache(), &folder);
+    let build = |store: &Path| run(sandbox.ironkit(BUILD).env("LINUXKIT_CACHE", store));
+    let finished = build(&folder);
+    assert_eq!(finished.code, Some(2), "{finished}");
+    assert!(finished.stderr.contains("No space left on device"), "{finished}");
+    assert_eq!(names(&sandbox.path("out")), [] as [&str; 0]);
+    // With more room it goes on from there.
+    succeed(
+        Command::new("mount")
+            .args(["-o", "remount,size=200m"])
+            .arg(&folder),
+    );
+    let finished = build(&folder);
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert_eq!(outputs(&sandbox.path("out")), expected);
+    drop(small);
+}

@@ -1,0 +1,321 @@
+//! Images from registries: a real one, and one that lies.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use ironkit_tests::layout::{FILE, Layout, digest, entry, tar};
+use ironkit_tests::{DockerRegistry, PASSWORD, RegistryOptions, Sandbox, USER, initrd, judge, run, succeed};
+use serde_json::{Value, json};
+
+/// A layer that says for which architecture it is.
+fn layer(architecture: &str) -> Vec<u8> {
+    tar(&[entry(FILE, "architecture", architecture)])
+}
+
+/// An image for two architectures.
+fn layout(sandbox: &Sandbox) -> Layout {
+    let mut layout = Layout::new(&sandbox.path("layout"));
+    let images = ["amd64", "arm64"].map(|name| layout.image(name, &[layer(name)]));
+    layout.name(layout.index(&images), "both");
+    layout
+}
+
+/// Pushes that image as `name`; `None` where there is no skopeo.
+fn push(sandbox: &Sandbox, registry: &DockerRegistry, name: &str) -> Option<()> {
+    let skopeo = judge("skopeo")?;
+    let mut command = sandbox.command(skopeo);
+    command.args(["copy", "--all", "--quiet", "--preserve-digests"]);
+    match registry.authority() {
+        Some(authority) => command.arg("--dest-cert-dir").arg(authority.parent().unwrap()),
+        None => command.arg("--dest-tls-verify=false"),
+    };
+    command.args(["--dest-creds", &format!("{USER}:{PASSWORD}")]);
+    let from = format!("oci:{}:both", sandbox.path("layout").display());
+    succeed(command.args([&from, &format!("docker://{}/{name}", registry.address())]));
+    Some(())
+}
+
+/// The digests in the store. Each is that of its blob, and nothing half-done is left.
+fn blobs(sandbox: &Sandbox) -> BTreeSet<String> {
+    let names = |folder: &str| {
+        let entries = fs::read_dir(sandbox.cache().join(folder));
+        entries.map_or(Vec::new(), |entries| entries.flatten().collect())
+    };
+    assert_eq!(names("tmp").len(), 0, "{:?}", names("tmp"));
+    let check = |entry: &fs::DirEntry| {
+        let name = format!("sha256:{}", entry.file_name().display());
+        assert_eq!(digest(&fs::read(entry.path()).unwrap()), name);
+        name
+    };
+    names("blobs/sha256").iter().map(check).collect()
+}
+
+/// What the image's one file says in an initrd.
+fn architecture(initrd: &Path) -> String {
+    let members = initrd::members(initrd);
+    let mut entries = members.iter().flat_map(|member| initrd::entries(member));
+    let found = entries.find(|entry| entry.name == "architecture");
+    String::from_utf8(found.unwrap().content).unwrap()
+}
+
+#[test]
+fn only_the_wanted_platform_is_downloaded() {
+    let sandbox = Sandbox::new();
+    let Some(registry) = DockerRegistry::start(&sandbox.path("registry"), RegistryOptions::default()) else {
+        return;
+    };
+    layout(&sandbox);
+    let Some(()) = push(&sandbox, &registry, "org/multi:1") else {
+        return;
+    };
+    sandbox.write(
+        "m.yml",
+        format!("init: [\"{}/org/multi:1\"]\n", registry.address()),
+    );
+    succeed(&mut sandbox.ironkit(["build", "--arch", "arm64", "m.yml"]));
+    assert_eq!(architecture(&sandbox.path("m-initrd.img")), "arm64");
+    // Index, manifest, configuration, layer.
+    let stored = blobs(&sandbox);
+    assert_eq!(stored.len(), 4, "{stored:?}");
+    assert!(stored.contains(&digest(&layer("arm64"))) && !stored.contains(&digest(&layer("amd64"))));
+    let log = registry.log();
+    let of_amd64 = digest(&layer("amd64"));
+    assert!(
+        !log.contains(&format!("GET /v2/org/multi/blobs/{of_amd64}")),
+        "{log}"
+    );
+
+    // The registry is not asked for what is there.
+    let requests = registry.log().len();
+    succeed(&mut sandbox.ironkit(["build", "--arch", "arm64", "m.yml"]));
+    assert_eq!(registry.log().len(), requests);
+
+    // The other platform adds what it needs.
+    succeed(&mut sandbox.ironkit(["build", "--arch", "amd64", "m.yml"]));
+    assert_eq!(architecture(&sandbox.path("m-initrd.img")), "amd64");
+    assert_eq!(blobs(&sandbox).len(), 7);
+
+    // A pull says by digest what it fetched.
+    let reference = format!("{}/org/multi:1", registry.address());
+    let pulled = succeed(&mut sandbox.ironkit(["cache", "pull", "--platform", "linux/amd64", &reference]));
+    let (name, found) = pulled.trim().split_once('@').unwrap();
+    assert!(name == reference && blobs(&sandbox).contains(found), "{pulled}");
+
+    // A platform that the image is not for.
+    let finished = run(&mut sandbox.ironkit(["build", "--arch", "riscv64", "m.yml"]));
+    assert_ne!(finished.code, Some(0), "{finished}");
+    for text in ["m.yml:1:8", "linux/riscv64", "linux/amd64", "linux/arm64"] {
+        assert!(finished.stderr.contains(text), "{text}: {finished}");
+    }
+}
+
+#[test]
+fn an_image_that_is_not_there() {
+    let sandbox = Sandbox::new();
+    let Some(registry) = DockerRegistry::start(&sandbox.path("registry"), RegistryOptions::default()) else {
+        return;
+    };
+    layout(&sandbox);
+    let Some(()) = push(&sandbox, &registry, "org/multi:1") else {
+        return;
+    };
+    let address = registry.address();
+    for name in [
+        "org/none:1",
+        "org/multi:2",
+        &format!("org/multi@{}", digest(b"none")),
+    ] {
+        let reference = format!("{address}/{name}");
+        sandbox.write(
+            "m.yml",
+            format!("services:\n  - name: s\n    image: {reference}\n"),
+        );
+        let finished = run(&mut sandbox.ironkit(["build", "m.yml"]));
+        assert_eq!(finished.code, Some(1), "{finished}");
+        // The reference, its place, what was tried.
+        for text in [
+            reference.as_str(),
+            "m.yml:3:12",
+            "^^^",
+            "tried ",
+            &format!("http://{address}"),
+        ] {
+            assert!(finished.stderr.contains(text), "{text} is missing: {finished}");
+        }
+        assert!(!sandbox.path("m-initrd.img").exists());
+    }
+    assert_eq!(blobs(&sandbox).len(), 0);
+    // Nobody there at all: that is no mistake of the person's.
+    drop(registry);
+    let finished = run(&mut sandbox.ironkit(["build", "m.yml"]));
+    assert_eq!(finished.code, Some(2), "{finished}");
+    assert!(
+        finished.stderr.contains("m.yml:3:12") && finished.stderr.contains(&address),
+        "{finished}"
+    );
+}
+
+#[test]
+fn https_and_a_login() {
+    let sandbox = Sandbox::new();
+    let options = RegistryOptions {
+        tls: true,
+        login: true,
+    };
+    let Some(registry) = DockerRegistry::start(&sandbox.path("registry"), options) else {
+        return;
+    };
+    layout(&sandbox);
+    let Some(()) = push(&sandbox, &registry, "org/multi:1") else {
+        return;
+    };
+    let reference = format!("{}/org/multi:1", registry.address());
+    let authority = registry.authority().unwrap();
+    let trusted = [
+        "--cert-file",
+        authority.to_str().unwrap(),
+        "cache",
+        "pull",
+        &reference,
+    ];
+
+    let stranger = run(&mut sandbox.ironkit(["cache", "pull", &reference]));
+    assert_eq!(stranger.code, Some(2), "{stranger}");
+    assert!(stranger.stderr.contains("certificate"), "{stranger}");
+    let nobody = run(&mut sandbox.ironkit(trusted));
+    assert_eq!(nobody.code, Some(2), "{nobody}");
+    assert!(nobody.stderr.contains("refuses access to org/multi"), "{nobody}");
+    assert!(
+        nobody.stderr.contains("hint: ") && nobody.stderr.contains("credentials"),
+        "{nobody}"
+    );
+
+    let login = |auth: &str| json!({ "auths": { registry.address(): { "auth": auth } } }).to_string();
+    // tester:wrong, tester:sesame
+    sandbox.write("home/.docker/config.json", login("dGVzdGVyOndyb25n"));
+    assert_eq!(run(&mut sandbox.ironkit(trusted)).code, Some(2));
+    assert_eq!(blobs(&sandbox).len(), 0);
+    sandbox.write("home/.docker/config.json", login("dGVzdGVyOnNlc2FtZQ=="));
+    succeed(&mut sandbox.ironkit(trusted));
+    assert_eq!(blobs(&sandbox).len(), 4);
+
+    sandbox.write("m.yml", format!("init: [\"{reference}\"]\n"));
+    succeed(&mut sandbox.ironkit(["build", "m.yml"]));
+    let secret = "dGVzdGVyOnNlc2FtZQ==";
+    for outcome in [stranger, nobody] {
+        assert!(!outcome.stderr.contains(secret) && !outcome.stderr.contains(PASSWORD));
+    }
+}
+
+/// What a registry does with requests for the image's layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manners {
+    /// Answers.
+    Honest,
+    /// Ends after half of what it promised.
+    Truncates,
+    /// Sends other bytes of the same length.
+    Lies,
+    /// Is out of order.
+    Fails,
+    /// Is out of order for the first request only.
+    Recovers,
+}
+
+/// A registry of the layout in a folder, with one image: its address.
+fn rude_registry(folder: &Path, manners: Arc<Mutex<Manners>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+    let folder = folder.to_owned();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A client that goes away is no concern of a registry.
+            let _ = answer(stream, &folder, &manners);
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream, folder: &Path, manners: &Mutex<Manners>) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let request = lines.next().unwrap_or(Ok(String::new()))?;
+    while lines
+        .next()
+        .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+    {}
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let wanted = path.rsplit('/').next().unwrap_or_default();
+    let index: Value = serde_json::from_slice(&fs::read(folder.join("index.json"))?)?;
+    let root = index["manifests"][0]["digest"].as_str().unwrap_or_default();
+    let name = if wanted == "1" { root } else { wanted };
+    let body = fs::read(folder.join("blobs").join(name.replace(':', "/"))).ok();
+    let is_layer = body.as_ref().is_some_and(|body| !body.starts_with(b"{"));
+    let mut manners = manners.lock().unwrap();
+    let current = if is_layer { *manners } else { Manners::Honest };
+    if current == Manners::Recovers {
+        *manners = Manners::Honest;
+    }
+    let (status, body) = match (path, body, current) {
+        ("/v2/", ..) => ("200 OK", b"{}".to_vec()),
+        (_, None, _) => ("404 Not Found", b"{}".to_vec()),
+        (_, _, Manners::Fails | Manners::Recovers) => ("503 Service Unavailable", b"{}".to_vec()),
+        (_, Some(body), Manners::Lies) => ("200 OK", body.iter().map(|byte| byte ^ 1).collect()),
+        (_, Some(body), _) => ("200 OK", body),
+    };
+    let head = request.starts_with("HEAD");
+    let kind = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    let kind = kind["mediaType"].as_str().unwrap_or("application/octet-stream");
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
+    match (head, current) {
+        (true, _) => Ok(()),
+        (false, Manners::Truncates) => stream.write_all(&body[..body.len() / 2]),
+        (false, _) => stream.write_all(&body),
+    }
+}
+
+#[test]
+fn a_registry_without_manners() {
+    for (manners, code) in [
+        (Manners::Truncates, 2),
+        (Manners::Lies, 2),
+        (Manners::Fails, 2),
+        (Manners::Recovers, 0),
+    ] {
+        let sandbox = Sandbox::new();
+        layout(&sandbox);
+        let state = Arc::new(Mutex::new(manners));
+        let address = rude_registry(&sandbox.path("layout"), Arc::clone(&state));
+        sandbox.write("m.yml", format!("init: [\"{address}/org/image:1\"]\n"));
+        let build = || run(&mut sandbox.ironkit(["build", "--arch", "amd64", "m.yml"]));
+        let finished = build();
+        assert_eq!(finished.code, Some(code), "{manners:?}: {finished}");
+        if code != 0 {
+            let layer = digest(&layer("amd64"));
+            for text in ["m.yml:1:8", &format!("{address}/org/image:1"), &layer] {
+                assert!(
+                    finished.stderr.contains(text),
+                    "{manners:?}: {text} is missing: {finished}"
+                );
+            }
+            assert!(!sandbox.path("m-initrd.img").exists(), "{manners:?}");
+            let stored = blobs(&sandbox);
+            assert!(!stored.contains(&layer), "{manners:?}: {stored:?}");
+            let listed = succeed(&mut sandbox.ironkit(["cache", "ls"]));
+            assert!(!listed.contains("org/image"), "{manners:?}: {listed}");
+            // It comes to its senses, and all is well.
+            *state.lock().unwrap() = Manners::Honest;
+            let finished = build();
+            assert_eq!(finished.code, Some(0), "{manners:?}: {finished}");
+        }
+        assert_eq!(architecture(&sandbox.path("m-initrd.img")), "amd64");
+        assert_eq!(blobs(&sandbox).len(), 4, "{manners:?}");
+    }
+}
