@@ -1,8 +1,9 @@
 //! The contents that a tree refers to: flattened images and uncompressed layers, made when first needed and kept in
 //! the store as derived data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
+use std::sync::{Mutex, PoisonError};
 
 use ironkit_formats::archive::tar;
 use ironkit_oci::{Derived, Image, Layer, Store};
@@ -35,6 +36,8 @@ pub struct Contents<'a> {
     store: &'a Store,
     origins: BTreeMap<Digest, Origin>,
     layers: BTreeMap<Digest, Layer>,
+    /// Uncompressed layers in the store that were read once from end to end and are as they were written.
+    sound: Mutex<BTreeSet<Digest>>,
 }
 
 impl<'a> Contents<'a> {
@@ -44,6 +47,7 @@ impl<'a> Contents<'a> {
             store,
             origins: BTreeMap::new(),
             layers: BTreeMap::new(),
+            sound: Mutex::default(),
         }
     }
 
@@ -78,7 +82,7 @@ impl<'a> Contents<'a> {
         let mut hasher = Hasher::new();
         let size = io::copy(file, &mut hasher).map_err(read)?;
         let digest = hasher.finish();
-        if self.store.derived(LAYERS, &digest)?.is_none() {
+        if self.uncompressed(&digest)?.is_none() {
             io::Seek::rewind(file).map_err(read)?;
             self.store
                 .put_derived(LAYERS, &digest, &mut |out| io::copy(file, out).map(drop))?;
@@ -136,13 +140,35 @@ impl<'a> Contents<'a> {
         Ok(files)
     }
 
+    /// The uncompressed form of a layer, if the store has it. One that was damaged is removed, to be made again.
+    fn uncompressed(&self, diff_id: &Digest) -> Result<Option<Derived>> {
+        let Some(derived) = self.store.derived(LAYERS, diff_id)? else {
+            return Ok(None);
+        };
+        let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+        if sound.contains(diff_id) {
+            return Ok(Some(derived));
+        }
+        match derived.copy_to(&mut io::sink()) {
+            Ok(_) => {
+                sound.insert(*diff_id);
+                Ok(Some(derived))
+            }
+            Err(ironkit_oci::Error::CorruptDerived { .. }) => {
+                self.store.remove_derived(LAYERS, diff_id)?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The entries of a layer. On the way its uncompressed form is put into the store, if it is not there.
     fn read_layer(&self, layer: &Layer) -> Result<Vec<layer::Entry>> {
         let place = layer::Place {
             layer: layer.diff_id,
             offset: 0,
         };
-        if let Some(derived) = self.store.derived(LAYERS, &layer.diff_id)? {
+        if let Some(derived) = self.uncompressed(&layer.diff_id)? {
             let size = derived.size();
             return Ok(layer::read(&mut derived.open_range(0, size)?, place)?);
         }
@@ -207,7 +233,7 @@ impl Source for Contents<'_> {
         offset: u64,
         size: u64,
     ) -> std::result::Result<Box<dyn Read + '_>, BoxError> {
-        let derived = match self.store.derived(LAYERS, diff_id)? {
+        let derived = match self.uncompressed(diff_id)? {
             Some(derived) => derived,
             None => {
                 let layer = self.layers.get(diff_id).ok_or(Error::UnknownLayer(*diff_id))?;

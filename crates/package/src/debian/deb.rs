@@ -9,12 +9,13 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use flate2::read::GzDecoder;
-use ironkit_tree::{Content, Digest, FileSet, Hasher, Kind, Node, Path};
+use ironkit_formats::archive::tar::{Reader, typeflag};
+use ironkit_tree::{Content, Digest, FileSet, Kind, Node, Path};
 use lzma_rust2::XzReader;
 
 use super::ar::{self, Member};
 use super::control::{Record, Stanzas};
-use super::fetch::new_file;
+use super::fetch::{digest_of, new_file};
 use crate::Error;
 use crate::error::io_at;
 
@@ -130,11 +131,10 @@ fn member_reader<'a>(archive: &'a File, member: &Member) -> io::Result<Box<dyn R
 }
 
 fn read_control(archive: &File, member: &Member) -> io::Result<Record> {
-    let mut archive = tar::Archive::new(member_reader(archive, member)?.take(MAX_CONTROL));
-    for entry in archive.entries()? {
-        let entry = entry?;
-        if matches!(&*entry.path_bytes(), b"./control" | b"control") {
-            let stanza = Stanzas::new(BufReader::new(entry)).next(&|_| true)?;
+    let mut reader = Reader::new(member_reader(archive, member)?.take(MAX_CONTROL));
+    while let Some(entry) = reader.next_entry().map_err(io::Error::other)? {
+        if matches!(entry.name.as_slice(), b"./control" | b"control") {
+            let stanza = Stanzas::new(BufReader::new(reader)).next(&|_| true)?;
             return Record::parse(&stanza.unwrap_or_default());
         }
     }
@@ -158,71 +158,66 @@ fn list(data: &File, layer: Digest, package: &str) -> Result<FileSet, Error> {
     let mut start = data;
     start.rewind().map_err(damaged)?;
     let mut files = FileSet::new();
-    let mut archive = tar::Archive::new(data);
-    for entry in archive.entries_with_seek().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let mut reader = Reader::new(BufReader::new(data));
+    while let Some(entry) = reader
+        .next_entry()
+        .map_err(|error| damaged(io::Error::other(error)))?
+    {
+        let name = String::from_utf8_lossy(&entry.name).into_owned();
         let refused = |reason: String| Error::Entry {
             package: package.to_owned(),
             entry: name.clone(),
             reason,
         };
-        let path = Path::parse(&*entry.path_bytes()).map_err(|error| refused(error.to_string()))?;
-        let path = merged(&path);
+        let parse = |name: &[u8]| Path::parse(name).map_err(|error| refused(error.to_string()));
+        let path = merged(&parse(&entry.name)?);
         if path.is_root() {
             continue;
         }
-        if entry.header().entry_type().is_hard_link() {
-            let target = entry.link_name_bytes().unwrap_or_default();
-            let target = merged(&Path::parse(&*target).map_err(|error| refused(error.to_string()))?);
-            if !files.link(path, &target) {
-                return Err(refused(format!(
-                    "it is a hard link to `{target}`, which is not there"
-                )));
+        let kind = match entry.typeflag {
+            typeflag::HARD_LINK => {
+                let target = merged(&parse(&entry.link)?);
+                if !files.link(path, &target) {
+                    return Err(refused(format!(
+                        "it is a hard link to `{target}`, which is not there"
+                    )));
+                }
+                continue;
             }
-            continue;
-        }
-        let kind = match read_kind(&mut entry, layer).map_err(damaged)? {
-            Some(kind) => kind,
-            None => return Err(refused(format!("its type is {:?}", entry.header().entry_type()))),
+            typeflag::DIRECTORY => Kind::Directory,
+            typeflag::SYMLINK => Kind::Symlink(entry.link.clone()),
+            typeflag::FILE if !entry.sparse => {
+                Kind::File(content(&mut reader, entry.size, layer).map_err(damaged)?)
+            }
+            other => return Err(refused(format!("its type is {:?}", char::from(other)))),
         };
-        let number =
-            |value: io::Result<u64>| value.and_then(|value| u32::try_from(value).map_err(io::Error::other));
-        let header = entry.header();
+        let id = |id: u64| u32::try_from(id).map_err(|error| refused(error.to_string()));
+        let (uid, gid) = (id(entry.uid)?, id(entry.gid)?);
         files.insert(
             path,
             Node {
-                uid: number(header.uid()).map_err(damaged)?,
-                gid: number(header.gid()).map_err(damaged)?,
-                ..Node::new(kind, header.mode().map_err(damaged)? & 0o7777)
+                uid,
+                gid,
+                ..Node::new(kind, entry.mode)
             },
         );
     }
     Ok(files)
 }
 
-fn read_kind<R: Read>(entry: &mut tar::Entry<'_, R>, layer: Digest) -> io::Result<Option<Kind>> {
-    let kind = entry.header().entry_type();
-    Ok(Some(if kind.is_dir() {
-        Kind::Directory
-    } else if kind.is_symlink() {
-        Kind::Symlink(entry.link_name_bytes().unwrap_or_default().into_owned())
-    } else if kind.is_file() {
-        let (offset, size) = (entry.raw_file_position(), entry.size());
-        let mut hasher = Hasher::new();
-        let read = io::copy(entry, &mut hasher)?;
-        if read != size {
-            return Err(invalid(format!("a file of {size} bytes ends after {read}")));
-        }
-        Kind::File(Content::Blob {
+/// Hashes the content of the reader's entry and refers to it.
+fn content(reader: &mut Reader<impl Read>, size: u64, layer: Digest) -> io::Result<Content> {
+    let offset = reader.position();
+    let (digest, read) = digest_of(reader)?;
+    match read == size {
+        true => Ok(Content::Blob {
             layer,
             offset,
             size,
-            digest: hasher.finish(),
-        })
-    } else {
-        return Ok(None);
-    }))
+            digest,
+        }),
+        false => Err(invalid(format!("a file of {size} bytes ends after {read}"))),
+    }
 }
 
 fn missing(name: &str) -> io::Error {
