@@ -215,6 +215,10 @@ impl<R: Read> Read for Reader<R> {
     /// the entry's size.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let limit = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        if limit == 0 {
+            // A decoder may take a read of nothing for the end of its stream.
+            return Ok(0);
+        }
         let count = self.stream.read(&mut buffer[..limit])?;
         self.position += count as u64;
         self.left -= count as u64;
@@ -450,6 +454,30 @@ mod tests {
         assert_eq!((link.typeflag, &link.link), (typeflag::HARD_LINK, &file.name));
         let (null, _) = entries.iter().find(|(entry, _)| entry.name == b"null").unwrap();
         assert_eq!((null.typeflag, null.dev), (typeflag::CHAR_DEVICE, (1, 3)));
+    }
+
+    #[test]
+    fn a_stream_is_never_asked_for_nothing() {
+        struct Strict<'a>(&'a [u8]);
+        impl Read for Strict<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                assert!(!buffer.is_empty(), "xz decoders take this for the end");
+                self.0.read(buffer)
+            }
+        }
+        let whole = sample();
+        let mut reader = Reader::new(Strict(&whole));
+        while let Some(entry) = reader.next_entry().unwrap() {
+            let read = reader.read_to_end(&mut Vec::new()).unwrap();
+            assert_eq!(
+                read as u64,
+                if has_content(entry.typeflag) {
+                    entry.size
+                } else {
+                    0
+                }
+            );
+        }
     }
 
     #[test]
