@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("crates/manifest", &[]),
-    ("crates/oci", &["tree"]),
+    ("crates/oci", &["formats", "tree"]),
     (
         "crates/rootfs",
         &["manifest", "oci", "tree", "formats", "contract"],

@@ -5,7 +5,6 @@
 
 mod export;
 mod import;
-mod tar;
 
 pub use export::{ArchiveFormat, export};
 pub use import::{ImportOptions, import};

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
+use ironkit_formats::archive::tar::Writer;
+use ironkit_tree::{BoxError, Content, FileSet, Kind, Node, Path, Source};
 use serde_json::json;
 
-use super::tar::{write_end, write_header, write_padding};
 use crate::document::{CONTAINERD_NAME, Index, REF_NAME};
 use crate::store::Lookup;
-use crate::{Error, Image, Layer, Platform, Reference, Result, Store};
+use crate::{Digest, Error, Image, Layer, Platform, Reference, Result, Store};
 
 /// What kind of archive to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,25 +69,47 @@ fn oci(store: &Store, image: &Image, out: &mut dyn Write) -> Result<()> {
     for key in [REF_NAME, CONTAINERD_NAME] {
         annotations.insert(key.to_owned(), image.name.to_string());
     }
-    let mut blobs = BTreeSet::from([image.config_digest]);
-    blobs.extend(store.way_to(&root, &image.digest));
-    blobs.extend(image.layers.iter().map(|layer| layer.digest));
+    let mut wanted = BTreeSet::from([image.config_digest]);
+    wanted.extend(store.way_to(&root, &image.digest));
+    wanted.extend(image.layers.iter().map(|layer| layer.digest));
     let index = Index {
         manifests: vec![root],
         ..Index::default()
     };
     let index = serde_json::to_vec(&index).map_err(|error| Error::document("index.json", error))?;
-    file(out, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    file(out, "index.json", &index)?;
-    for directory in ["blobs/", "blobs/sha256/"] {
-        write_header(out, directory, 0).map_err(Error::stream("write the archive"))?;
+    let blobs = Blobs { store, layers: &[] };
+    let mut archive = Writer::new(out);
+    file(
+        &mut archive,
+        "oci-layout",
+        br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec().into(),
+        &blobs,
+    )?;
+    file(&mut archive, "index.json", index.into(), &blobs)?;
+    for directory in ["blobs", "blobs/sha256"] {
+        append(
+            &mut archive,
+            directory,
+            &Node::new(Kind::Directory, 0o755),
+            &blobs,
+        )?;
     }
-    for digest in blobs {
-        let mut blob = store.open_blob(&digest)?;
-        let size = blob.size();
-        stream(out, &format!("blobs/sha256/{}", digest.hex()), size, &mut blob)?;
+    for digest in wanted {
+        let size = store.open_blob(&digest)?.size();
+        let content = Content::Blob {
+            layer: digest,
+            offset: 0,
+            size,
+            digest,
+        };
+        file(
+            &mut archive,
+            &format!("blobs/sha256/{}", digest.hex()),
+            content,
+            &blobs,
+        )?;
     }
-    write_end(out).map_err(Error::stream("write the archive"))
+    archive.finish().map_err(Error::stream("write the archive"))
 }
 
 fn docker(store: &Store, image: &Image, out: &mut dyn Write) -> Result<()> {
@@ -99,31 +122,61 @@ fn docker(store: &Store, image: &Image, out: &mut dyn Write) -> Result<()> {
         "RepoTags": [format!("{}/{}:{tag}", image.name.registry(), image.name.repository())],
         "Layers": image.layers.iter().map(layer_name).collect::<Vec<_>>(),
     }]);
-    file(out, "manifest.json", saved.to_string().as_bytes())?;
-    file(out, &config_name, &config)?;
+    let blobs = Blobs {
+        store,
+        layers: &image.layers,
+    };
+    let mut archive = Writer::new(out);
+    file(
+        &mut archive,
+        "manifest.json",
+        saved.to_string().into_bytes().into(),
+        &blobs,
+    )?;
+    file(&mut archive, &config_name, config.into(), &blobs)?;
     let mut written = BTreeSet::new();
     for layer in &image.layers {
         if written.insert(layer.diff_id) {
             // The size comes first in a tar archive, so the layer is read twice.
             let size = io::copy(&mut layer.open(store)?, &mut io::sink());
             let size = size.map_err(Error::stream("read a layer"))?;
-            stream(out, &layer_name(layer), size, &mut layer.open(store)?)?;
+            let content = Content::Blob {
+                layer: layer.diff_id,
+                offset: 0,
+                size,
+                digest: layer.diff_id,
+            };
+            file(&mut archive, &layer_name(layer), content, &blobs)?;
         }
     }
-    write_end(out).map_err(Error::stream("write the archive"))
+    archive.finish().map_err(Error::stream("write the archive"))
 }
 
-fn file(out: &mut dyn Write, path: &str, content: &[u8]) -> Result<()> {
-    stream(out, path, content.len() as u64, &mut &content[..])
+fn file(archive: &mut Writer, path: &str, content: Content, blobs: &Blobs) -> Result<()> {
+    append(archive, path, &Node::new(Kind::File(content), 0o644), blobs)
 }
 
-fn stream(out: &mut dyn Write, path: &str, size: u64, content: &mut dyn Read) -> Result<()> {
-    let error = || Error::stream("write the archive");
-    write_header(out, path, size).map_err(error())?;
-    let copied = io::copy(content, out).map_err(error())?;
-    if copied != size {
-        let reason = format!("{path} changed while it was read: expected {size} bytes, found {copied}");
-        return Err(Error::Archive(reason));
+fn append(archive: &mut Writer, path: &str, node: &Node, blobs: &Blobs) -> Result<()> {
+    let path = Path::parse(path).map_err(|error| Error::Archive(error.to_string()))?;
+    let written = archive.append(&path, node, None, &[], blobs);
+    written.map_err(|error| Error::stream("write the archive")(io::Error::other(error)))
+}
+
+/// The store's blobs by digest, and the uncompressed form of these layers by `diff_id`; verified as they are read.
+struct Blobs<'a> {
+    store: &'a Store,
+    layers: &'a [Layer],
+}
+
+impl Source for Blobs<'_> {
+    fn files(&self, key: &Digest) -> std::result::Result<FileSet, BoxError> {
+        Err(format!("{key} is a blob, not a file set").into())
     }
-    write_padding(out, size).map_err(error())
+
+    fn layer(&self, digest: &Digest, _: u64, _: u64) -> std::result::Result<Box<dyn Read + '_>, BoxError> {
+        match self.layers.iter().find(|layer| layer.diff_id == *digest) {
+            Some(layer) => Ok(Box::new(layer.open(self.store)?)),
+            None => Ok(Box::new(self.store.open_blob(digest)?)),
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! Image archives into the store.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 
-use super::tar::{Kind, Reader};
+use ironkit_formats::archive::tar::{Reader, typeflag};
+
 use crate::document::{CONTAINERD_NAME, Descriptor, Document, ImageConfig, Index, Manifest, REF_NAME, media};
 use crate::store::{MAX_SMALL_BLOB, layers};
 use crate::{Digest, Error, Reference, Result, Store};
@@ -68,50 +69,78 @@ struct Contents {
 fn read(store: &Store, input: impl Read) -> Result<Contents> {
     let mut contents = Contents::default();
     let mut reader = Reader::new(input);
+    let broken = |error| Error::stream("read the archive")(io::Error::other(error));
     for _ in 0..MAX_ENTRIES {
-        let Some(entry) = reader.next()? else {
+        let Some(entry) = reader.next_entry().map_err(broken)? else {
             return Ok(contents);
         };
-        let path = plain(&entry.path);
-        match (path.as_str(), entry.kind) {
-            (_, Kind::Link(target)) => {
+        let path = plain(&String::from_utf8_lossy(&entry.name));
+        match (path.as_str(), entry.typeflag) {
+            (_, typeflag::SYMLINK | typeflag::HARD_LINK) => {
+                let target = String::from_utf8_lossy(&entry.link).into_owned();
                 contents.links.insert(path, target);
             }
-            ("index.json" | "manifest.json", Kind::File) => {
-                if entry.size > MAX_SMALL_BLOB {
-                    return Err(Error::TooLarge {
-                        what: path,
-                        size: entry.size,
-                        limit: MAX_SMALL_BLOB,
-                    });
-                }
-                let mut bytes = Vec::new();
-                reader
-                    .read_to_end(&mut bytes)
-                    .map_err(Error::stream("read the archive"))?;
+            (name, typeflag::FILE) if entry.sparse => {
+                return Err(Error::Archive(format!(
+                    "`{name}` is a sparse file, which is not supported"
+                )));
+            }
+            ("index.json" | "manifest.json", typeflag::FILE) => {
+                let bytes = document(&path, entry.size, &mut reader)?;
                 contents.documents.insert(path, bytes);
             }
             // Known to say nothing that is needed.
-            ("oci-layout" | "repositories", _) | (_, Kind::Other) => {}
-            (name, Kind::File) if name.ends_with("/VERSION") || name.ends_with("/json") => {}
-            (name, Kind::File) => {
+            ("oci-layout" | "repositories", _) => {}
+            (name, typeflag::FILE) if name.ends_with("/VERSION") || name.ends_with("/json") => {}
+            (name, typeflag::FILE) => {
                 let blob = blob(store, name, entry.size, &mut reader)?;
                 contents.files.insert(path, blob);
             }
+            _ => {}
         }
     }
     Err(Error::Archive(format!("it has more than {MAX_ENTRIES} entries")))
 }
 
+/// A document of the archive as a whole.
+fn document(name: &str, size: u64, reader: &mut dyn Read) -> Result<Vec<u8>> {
+    if size > MAX_SMALL_BLOB {
+        let what = name.to_owned();
+        return Err(Error::TooLarge {
+            what,
+            size,
+            limit: MAX_SMALL_BLOB,
+        });
+    }
+    let mut bytes = Vec::new();
+    let read = reader
+        .read_to_end(&mut bytes)
+        .map_err(Error::stream("read the archive"))?;
+    whole(name, size, read as u64)?;
+    Ok(bytes)
+}
+
 /// Stores a file of the archive; one whose name is a digest has to have that digest.
 fn blob(store: &Store, name: &str, size: u64, reader: &mut dyn Read) -> Result<(Digest, u64)> {
     let Some(hex) = name.strip_prefix("blobs/sha256/") else {
-        return store.write_blob(None, reader);
+        let stored = store.write_blob(None, reader)?;
+        whole(name, size, stored.1)?;
+        return Ok(stored);
     };
     let digest = format!("sha256:{hex}")
         .parse()
         .map_err(|_| Error::Archive(format!("`{name}` is not a blob's name")))?;
     store.write_blob(Some((&digest, size)), reader)
+}
+
+/// An archive may break off inside of a file.
+fn whole(name: &str, size: u64, found: u64) -> Result<()> {
+    if size == found {
+        return Ok(());
+    }
+    Err(Error::Archive(format!(
+        "it ends inside of `{name}`, after {found} of {size} bytes"
+    )))
 }
 
 /// The path without what does not count: `./a//b` is `a/b`.
