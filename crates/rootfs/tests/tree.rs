@@ -1,0 +1,197 @@
+//! From a manifest and images in a store to the tree, shown in its text form.
+
+use std::path::Path;
+
+use ironkit_formats::archive::tar;
+use ironkit_manifest::{Manifest, SourceFile};
+use ironkit_oci::document::{Descriptor, media};
+use ironkit_oci::{Digest, Platform, Reference, Store};
+use ironkit_rootfs::{Contents, Host, Images, assemble};
+use ironkit_tree::{Files, Source, resolve};
+
+/// Archives whose contents are all inline.
+struct Nothing;
+
+impl Source for Nothing {
+    fn files(&self, key: &Digest) -> Result<ironkit_tree::FileSet, ironkit_tree::BoxError> {
+        Err(format!("{key}: no file sets here").into())
+    }
+
+    fn layer(
+        &self,
+        key: &Digest,
+        _: u64,
+        _: u64,
+    ) -> Result<Box<dyn std::io::Read + '_>, ironkit_tree::BoxError> {
+        Err(format!("{key}: no layers here").into())
+    }
+}
+
+/// Puts an image into the store whose layers are these file sets in their text form.
+fn image(store: &Store, name: &str, label: &str, layers: &[&str]) {
+    let put = |bytes: &[u8]| store.write_blob(None, &mut &*bytes).unwrap();
+    let layers: Vec<(Digest, u64)> = layers
+        .iter()
+        .map(|text| {
+            let mut archive = Vec::new();
+            tar::write_fileset(&text.parse().unwrap(), &Nothing, &mut archive).unwrap();
+            put(&archive)
+        })
+        .collect();
+    let diff_ids: Vec<String> = layers.iter().map(|(digest, _)| digest.to_string()).collect();
+    let config = serde_json::json!({
+        "os": "linux", "architecture": "amd64",
+        "config": {"Entrypoint": ["/bin/app"], "Labels": {"org.mobyproject.config": label}},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    });
+    let (config, size) = put(config.to_string().as_bytes());
+    let layer = |(digest, size): &(Digest, u64)| Descriptor::new(media::LAYER, *digest, *size);
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": media::MANIFEST,
+        "config": Descriptor::new(media::CONFIG, config, size),
+        "layers": layers.iter().map(layer).collect::<Vec<_>>(),
+    });
+    let (digest, size) = put(manifest.to_string().as_bytes());
+    store
+        .add_image(
+            &name.parse().unwrap(),
+            Descriptor::new(media::MANIFEST, digest, size),
+        )
+        .unwrap();
+}
+
+/// The tree of a manifest: each part with its place and entries, without what every container has.
+fn dump(store: &Store, directory: &Path, text: &str) -> Result<String, ironkit_rootfs::Error> {
+    let source = SourceFile {
+        name: "test.yml".into(),
+        text: text.into(),
+        directory: None,
+    };
+    let (manifest, _): (Manifest, _) =
+        ironkit_manifest::parse(&[source], &|_, _| Err(String::new())).unwrap();
+    let platform = Platform::linux("amd64");
+    let find = |name: &str| {
+        store
+            .find(&name.parse::<Reference>().unwrap(), &platform)
+            .unwrap()
+            .unwrap()
+    };
+    let images: Images = ironkit_rootfs::references(&manifest)
+        .iter()
+        .map(|name| (name.value.clone(), find(name)))
+        .collect();
+    let host = Host {
+        working_directory: directory.into(),
+        home: directory.into(),
+    };
+    let mut contents = Contents::new(store);
+    let tree = assemble(&manifest, &images, &host, &mut contents)?;
+    let resolution = resolve(&tree, &contents).unwrap();
+    let mut shown = String::new();
+    if let Some(kernel) = &tree.kernel {
+        shown += &format!("kernel of {} bytes, `{}`\n", kernel.image.size(), kernel.cmdline);
+    }
+    for (part, edits) in tree.parts.iter().zip(&resolution.edits) {
+        let stored = if matches!(part.files, Files::Stored { .. }) {
+            ""
+        } else {
+            " listed"
+        };
+        shown += &format!("{} {} from {}{stored}\n", part.location, part.name, part.source);
+        for (path, _, node) in edits.apply(part.files.load(&contents).unwrap()).iter() {
+            let kind = if node.is_directory() { "/" } else { "" };
+            shown += &format!("  {:04o} {}:{} {path}{kind}\n", node.mode, node.uid, node.gid);
+        }
+    }
+    for lost in &resolution.overrides {
+        shown += &format!(
+            "lost: {} of part {} to part {}\n",
+            lost.path, lost.loser, lost.winner
+        );
+    }
+    Ok(shown)
+}
+
+#[test]
+fn a_manifest_becomes_a_tree() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("store")).unwrap();
+    image(
+        &store,
+        "docker.io/library/kernel:1",
+        "{}",
+        &["f 0644 0:0 0 kernel =vmlinuz\n"],
+    );
+    image(
+        &store,
+        "docker.io/library/init:1",
+        "{}",
+        &["d 0711 0:0 0 etc\nf 0644 0:0 0 etc/os-release =a\nf 0755 0:0 0 init =elf\n"],
+    );
+    let layers = [
+        "d 0755 7:7 0 data\nf 0644 7:7 0 data/old =1\nf 0755 0:0 0 bin/app =2\n",
+        "d 0755 7:7 0 data\nf 0644 0:0 0 data/.wh.old =\nf 0644 7:7 0 data/new =3\n",
+    ];
+    image(
+        &store,
+        "docker.io/library/app:1",
+        r#"{"readonly": true}"#,
+        &layers,
+    );
+    let text = "\
+kernel: {image: 'kernel:1', tar: none, cmdline: console=ttyS0}
+init: ['init:1']
+onboot:
+  - {name: first, image: 'app:1'}
+services:
+  - {name: again, image: 'app:1'}
+files:
+  - {path: etc/os-release, contents: mine, mode: '0600'}
+";
+    let shown = dump(&store, directory.path(), text).unwrap();
+    insta::assert_snapshot!(shown, @r"
+    kernel of 7 bytes, `console=ttyS0`
+    init[0] library/init from docker.io/library/init:1
+      0755 0:0 dev/
+      0755 0:0 dev/pts/
+      0755 0:0 dev/shm/
+      0711 0:0 etc/
+      0644 0:0 etc/hosts
+      0755 0:0 etc/mtab
+      0644 0:0 etc/resolv.conf
+      0755 0:0 init
+      0755 0:0 proc/
+      0755 0:0 sys/
+    onboot[0] first from docker.io/library/app:1
+      0755 0:0 containers/
+      0755 0:0 containers/onboot/
+      0755 0:0 containers/onboot/000-first/
+      0755 0:0 containers/onboot/000-first/rootfs/
+      0755 0:0 containers/onboot/000-first/rootfs/bin/
+      0755 0:0 containers/onboot/000-first/rootfs/bin/app
+      0755 7:7 containers/onboot/000-first/rootfs/data/
+      0644 7:7 containers/onboot/000-first/rootfs/data/new
+      0755 0:0 containers/onboot/000-first/rootfs/dev/
+      0755 0:0 containers/onboot/000-first/rootfs/dev/pts/
+      0755 0:0 containers/onboot/000-first/rootfs/dev/shm/
+      0755 0:0 containers/onboot/000-first/rootfs/etc/
+      0644 0:0 containers/onboot/000-first/rootfs/etc/hosts
+      0755 0:0 containers/onboot/000-first/rootfs/etc/mtab
+      0644 0:0 containers/onboot/000-first/rootfs/etc/resolv.conf
+      0755 0:0 containers/onboot/000-first/rootfs/proc/
+      0755 0:0 containers/onboot/000-first/rootfs/sys/
+    onboot[0] first from docker.io/library/app:1 listed
+      0644 0:0 containers/onboot/000-first/config.json
+      0644 0:0 containers/onboot/000-first/runtime.json
+    services[0] again from docker.io/library/app:1 listed
+      0755 0:0 containers/services/
+      0755 0:0 containers/services/again/
+      0644 0:0 containers/services/again/config.json
+      0755 0:0 containers/services/again/rootfs/
+      0644 0:0 containers/services/again/runtime.json
+    files[0] files from linuxkit.files listed
+      0600 0:0 etc/os-release
+    lost: etc/os-release of part 0 to part 4
+    ");
+}
