@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-/// Build, run and publish minimal, immutable Linux systems out of container images.
+/// Build and run minimal, immutable Linux systems out of container images.
 #[derive(Debug, Parser)]
 #[command(name = "ironkit", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Arguments {

@@ -198,6 +198,10 @@ fn name(node: &Node, out: &mut Diagnostics) -> Option<Spanned<String>> {
     } else if name.contains('\0') || name.split('/').any(|part| matches!(part, "." | "..")) {
         let message = format!("{:?} cannot be a name: it becomes part of a path", name.value);
         out.push(Diagnostic::error(name.span, message));
+    } else if name.contains('/') {
+        // LinuxKit builds it too.
+        let message = format!("`{}` makes a directory in a directory, where init does not look", name.value);
+        out.push(Diagnostic::warning(name.span, message).hint("leave out the slash"));
     }
     Some(name)
 }

@@ -150,6 +150,7 @@ volumes:
     a.yml:2:12: error: the name is empty
     a.yml:3:12: error: "../a" cannot be a name: it becomes part of a path
     a.yml:4:12: error: "a\0b" cannot be a name: it becomes part of a path
+    a.yml:5:12: warning: `A b/c` makes a directory in a directory, where init does not look (hint: leave out the slash)
     a.yml:7:11: error: the name of the volume is empty
     a.yml:8:11: error: `Data` cannot be the name of a volume (hint: write `data`)
     a.yml:9:11: error: `a b` cannot be the name of a volume (hint: only a-z, 0-9, `_` and `-` are allowed)
