@@ -200,7 +200,10 @@ fn name(node: &Node, out: &mut Diagnostics) -> Option<Spanned<String>> {
         out.push(Diagnostic::error(name.span, message));
     } else if name.contains('/') {
         // LinuxKit builds it too.
-        let message = format!("`{}` makes a directory in a directory, where init does not look", name.value);
+        let message = format!(
+            "`{}` makes a directory in a directory, where init does not look",
+            name.value
+        );
         out.push(Diagnostic::warning(name.span, message).hint("leave out the slash"));
     }
     Some(name)
