@@ -62,7 +62,9 @@ impl FileSet {
     /// any other replacement removes that. Missing parents are implied; a parent that is not a directory is
     /// replaced by one.
     pub fn insert(&mut self, path: Path, node: Node) {
-        let keeps_children = node.is_directory() && self.get(&path).is_some_and(Node::is_directory);
+        // The root is a directory even where nothing says so.
+        let was_directory = path.is_root() || self.get(&path).is_some_and(Node::is_directory);
+        let keeps_children = node.is_directory() && was_directory;
         if !keeps_children {
             self.remove(&path);
         }
@@ -232,6 +234,15 @@ mod tests {
         assert_eq!(set.len(), 1);
         set.insert(path("etc/x/y"), file("3"));
         assert_eq!(set.len(), 3, "a file in the way gives way");
+    }
+
+    #[test]
+    fn naming_the_root_takes_nothing_away() {
+        let mut set = FileSet::new();
+        set.insert(path("etc/a"), file("1"));
+        set.insert(Path::ROOT, Node::new(Kind::Directory, 0o700));
+        assert_eq!(set.get(&path("etc/a")), Some(&file("1")));
+        assert_eq!(set.get(&Path::ROOT).map(|root| root.mode), Some(0o700));
     }
 
     #[test]

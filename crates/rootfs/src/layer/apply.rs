@@ -21,7 +21,17 @@ pub fn apply(base: &mut FileSet, entries: &[Entry]) -> Result<(), LayerError> {
     let lower_links = links_to_lower_layers(base, entries)?;
     for entry in entries {
         match entry.change {
-            Change::Whiteout => base.remove(&locate(base, entry, &entry.name)?),
+            Change::Whiteout => {
+                let file = entry.name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+                if matches!(file, b"" | b".") {
+                    let what = "a whiteout without a name".to_owned();
+                    return Err(LayerError::Unsupported {
+                        name: entry.shown(),
+                        what,
+                    });
+                }
+                base.remove(&locate(base, entry, &entry.name)?);
+            }
             Change::Opaque => base.clear(&locate(base, entry, &entry.name)?),
             Change::Add(_) | Change::HardLink(_) => {}
         }
@@ -30,10 +40,12 @@ pub fn apply(base: &mut FileSet, entries: &[Entry]) -> Result<(), LayerError> {
         match &entry.change {
             Change::Add(node) => {
                 let path = locate(base, entry, &entry.name)?;
+                refuse_root(entry, &path, node.is_directory())?;
                 base.insert(path, node.clone());
             }
             Change::HardLink(target) => {
                 let path = locate(base, entry, &entry.name)?;
+                refuse_root(entry, &path, false)?;
                 let target_path = locate(base, entry, target)?;
                 let linked = match lower_links.get(&index) {
                     Some(&inode) => base.link_inode(path, inode),
@@ -49,6 +61,18 @@ pub fn apply(base: &mut FileSet, entries: &[Entry]) -> Result<(), LayerError> {
             }
             Change::Whiteout | Change::Opaque => {}
         }
+    }
+    Ok(())
+}
+
+/// The root can only be a directory: anything else would take all away that lies below it.
+fn refuse_root(entry: &Entry, path: &Path, is_directory: bool) -> Result<(), LayerError> {
+    if path.is_root() && !is_directory {
+        let what = "something else than a directory in the place of the root".to_owned();
+        return Err(LayerError::Unsupported {
+            name: entry.shown(),
+            what,
+        });
     }
     Ok(())
 }
@@ -245,6 +269,11 @@ mod tests {
         check(&[&[file("d/a", "1")], &[file("d", "2")]], "d=2");
         check(&[&[file("a", "1")], &[file("a/b", "2")]], "a/ a/b=2");
         check(&[&[file("a", "1"), file("a", "2")]], "a=2");
+        check(
+            &[&[file("a", "1")], &[directory("./"), file("b", "2")]],
+            "/ a=1 b=2",
+        );
+        check(&[&[file("a", "1")], &[opaque(""), file("b", "2")]], "b=2");
     }
 
     #[test]
@@ -291,6 +320,18 @@ mod tests {
             (file("../x", "1"), "entry `../x` is refused"),
             (file("a/../../x", "1"), "entry `a/../../x` is refused"),
             (gone("../x"), "entry `../x` is refused"),
+            (
+                gone("a/"),
+                "entry `a/` is a whiteout without a name, which is not supported",
+            ),
+            (
+                gone("."),
+                "entry `.` is a whiteout without a name, which is not supported",
+            ),
+            (
+                symlink("./", "etc"),
+                "entry `./` is something else than a directory in the place of the root, which is not supported",
+            ),
             (link("a", "../../etc/shadow"), "entry `a` is refused"),
             (
                 link("a", "b"),
