@@ -10,6 +10,8 @@ need() { # need COMMAND PACKAGE
 	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 need cc gcc
+# Only recommended by gcc; it also has the static C library of the guest's programs.
+dpkg -s libc6-dev >/dev/null 2>&1 || missing="$missing libc6-dev"
 command -v sqv >/dev/null 2>&1 || need gpgv gpgv
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || [ -e /usr/share/keyrings/debian-archive-keyring.pgp ] ||
 	missing="$missing debian-archive-keyring"
