@@ -55,6 +55,33 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
+/// LinuxKit's options and commands that this version does not have.
+const PLANNED: [&str; 23] = [
+    "--o",
+    "-o",
+    "--size",
+    "--docker",
+    "--decompress-kernel",
+    "--input-tar",
+    "--dry-run",
+    "--sbom-output",
+    "--sbom-current-time",
+    "--data",
+    "--data-file",
+    "--uefi",
+    "--iso",
+    "--kernel",
+    "--platforms",
+    "--builders",
+    "push",
+    "serve",
+    "metadata",
+    "manifest",
+    "index",
+    "remote-tag",
+    "builder",
+];
+
 /// Prints why a command failed and says how it ends.
 pub fn report(failure: &Failure) -> ExitCode {
     let error = &failure.error;
@@ -82,13 +109,46 @@ pub fn report(failure: &Failure) -> ExitCode {
     }
 }
 
-/// Prints what clap has to say: help and version are no errors.
+/// Prints what clap has to say: help and version are no errors. What LinuxKit has and this version has not is said to be
+/// missing rather than unknown.
 pub fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::{ContextKind, ContextValue};
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(word)) = error.get(kind)
+            && PLANNED.contains(&word.as_str())
+        {
+            return report(&Error::NotSupported(format!("`{word}`")).into());
+        }
+    }
     // Nothing can be done about an output that is closed.
     let _ = error.print();
     if error.use_stderr() {
         Exit::Input.into()
     } else {
         Exit::Done.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn what_linuxkit_has_is_missing_and_not_unknown() {
+        for line in [
+            "build --o - m.yml",
+            "build --dry-run m.yml",
+            "cache push x",
+            "push aws x",
+            "run qemu --uefi x",
+        ] {
+            let arguments = std::iter::once("ironkit").chain(line.split(' '));
+            let error = crate::args::Arguments::try_parse_from(arguments).unwrap_err();
+            let named = error
+                .context()
+                .any(|(_, value)| PLANNED.contains(&value.to_string().as_str()));
+            assert!(named, "{line}: {error}");
+        }
     }
 }

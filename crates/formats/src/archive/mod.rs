@@ -33,14 +33,4 @@ pub enum FormatError {
         /// The largest value.
         limit: u64,
     },
-    /// The format has no place for it.
-    #[error("`{path}`: {what} cannot be held by {format}")]
-    NoPlace {
-        /// The entry.
-        path: Path,
-        /// What it is.
-        what: &'static str,
-        /// Name of the format.
-        format: &'static str,
-    },
 }
