@@ -64,7 +64,7 @@ impl Kernel {
 /// Bytes of a command line that kernels keep (`COMMAND_LINE_SIZE` of x86 and arm64 is 2048, with the final NUL).
 const CMDLINE_KEPT: usize = 2047;
 
-/// Decodes the section.
+/// Decodes the section. One that says nothing is as good as none.
 pub(crate) fn kernel(node: &Node, out: &mut Diagnostics) -> Option<Kernel> {
     let keys = ["image", "cmdline", "binary", "tar", "ucode"];
     let map = Mapping::read(node, "`kernel`", &keys, Spelling::Exact, out)?;
@@ -88,5 +88,5 @@ pub(crate) fn kernel(node: &Node, out: &mut Diagnostics) -> Option<Kernel> {
         );
         out.push(Diagnostic::warning(cmdline.span, message));
     }
-    Some(kernel)
+    Some(kernel).filter(|kernel| *kernel != Kernel::default())
 }

@@ -7,9 +7,11 @@
 //! every mistake on the way; files are merged left to right; what concerns several entries is checked last.
 
 mod container;
+pub mod data;
 pub mod decode;
 mod device;
 mod diagnostic;
+pub mod dump;
 mod file;
 mod id;
 mod kernel;

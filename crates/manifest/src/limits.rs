@@ -61,6 +61,8 @@ pub struct Rlimit {
     pub soft: u64,
     /// Hard limit.
     pub hard: u64,
+    /// As written.
+    pub text: String,
 }
 
 impl fmt::Display for Rlimit {
@@ -156,6 +158,7 @@ pub(crate) fn rlimit(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Rlimi
             kind: format!("RLIMIT_{bare}"),
             soft: soft?,
             hard: hard?,
+            text: written.value,
         },
         node.span,
     ))

@@ -7,7 +7,7 @@ use crate::resources::{IdMapping, id_mapping};
 use crate::yaml::Node;
 use crate::{Diagnostic, Diagnostics, Spanned};
 
-/// An entry of `mounts`, with what LinuxKit infers filled in.
+/// An entry of `mounts`, as written: absent fields are empty. See [`Mount::completed`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mount {
     /// Where, inside the container.
@@ -22,6 +22,38 @@ pub struct Mount {
     pub uid_mappings: Vec<IdMapping>,
     /// Group mappings.
     pub gid_mappings: Vec<IdMapping>,
+}
+
+impl Mount {
+    /// The mount with everything filled in that LinuxKit infers: the type from a well-known source, the source from the
+    /// type, the destination from the type. What cannot be inferred stays empty; the decoder refuses that.
+    pub fn completed(&self) -> Mount {
+        let mut mount = self.clone();
+        if mount.kind.is_empty() {
+            match (mount.source.as_str(), mount.destination.as_str()) {
+                (known @ ("mqueue" | "devpts" | "proc" | "sysfs" | "cgroup"), _) => {
+                    mount.kind = known.to_owned()
+                }
+                (_, "/dev") => "tmpfs".clone_into(&mut mount.kind),
+                _ => {}
+            }
+        }
+        if mount.source.is_empty() {
+            mount.source.value.clone_from(&mount.kind);
+        }
+        if mount.destination.is_empty() {
+            let destination = match mount.kind.as_str() {
+                "proc" => "/proc",
+                "devpts" => "/dev/pts",
+                "sysfs" => "/sys",
+                "cgroup" => "/sys/fs/cgroup",
+                "mqueue" => "/dev/mqueue",
+                _ => "",
+            };
+            destination.clone_into(&mut mount.destination.value);
+        }
+        mount
+    }
 }
 
 /// An entry of `binds`: `source:destination[:options]`.
@@ -120,39 +152,22 @@ fn split(options: &str) -> Vec<String> {
     options.split(',').map(str::to_owned).collect()
 }
 
-/// Decodes an entry of `mounts` and infers what is missing.
+/// Decodes an entry of `mounts`, which must say enough to infer the rest.
 pub(crate) fn mount(node: &Node, out: &mut Diagnostics) -> Option<Mount> {
-    let mut mount = plain_mount(node, out)?;
-    if mount.kind.is_empty() {
-        mount.kind = match (mount.source.as_str(), mount.destination.as_str()) {
-            (known @ ("mqueue" | "devpts" | "proc" | "sysfs" | "cgroup"), _) => known.to_owned(),
-            (_, "/dev") => "tmpfs".to_owned(),
-            _ => {
-                let mistake = Diagnostic::error(node.span, "the mount has no `type`");
-                out.push(mistake.hint("for a directory of the host write `type: bind` and `options: [rw, rbind]`, or use `binds`"));
-                return None;
-            }
-        };
-    }
-    if mount.source.is_empty() {
-        mount.source.value = mount.kind.clone();
-    }
-    if mount.destination.is_empty() {
-        mount.destination.value = match mount.kind.as_str() {
-            "proc" => "/proc",
-            "devpts" => "/dev/pts",
-            "sysfs" => "/sys",
-            "cgroup" => "/sys/fs/cgroup",
-            "mqueue" => "/dev/mqueue",
-            _ => {
-                out.push(Diagnostic::error(
-                    node.span,
-                    format!("the {} mount has no `destination`", mount.kind),
-                ));
-                return None;
-            }
-        }
-        .to_owned();
+    let mount = plain_mount(node, out)?;
+    let Mount {
+        kind, destination, ..
+    } = mount.completed();
+    if kind.is_empty() {
+        let mistake = Diagnostic::error(node.span, "the mount has no `type`");
+        out.push(mistake.hint(
+            "for a directory of the host write `type: bind` and `options: [rw, rbind]`, or use `binds`",
+        ));
+    } else if destination.is_empty() {
+        out.push(Diagnostic::error(
+            node.span,
+            format!("the {kind} mount has no `destination`"),
+        ));
     }
     Some(mount)
 }

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use crate::Diagnostics;
+use crate::data::Data;
 use crate::decode::{Mapping, Spelling, boolean, integer, list, map_of, text, wrong_type};
+use crate::dump::{Fields, Written};
 use crate::yaml::{Kind, Node, Value};
 
-/// Declares a structure of optional fields together with its decoder.
+/// Declares a structure of optional fields together with its decoder and its form in documents.
 macro_rules! section {
     (
         $(#[$doc:meta])*
@@ -25,6 +27,14 @@ macro_rules! section {
         pub(crate) fn $decoder(node: &Node, out: &mut Diagnostics) -> Option<$name> {
             let map = Mapping::read(node, $what, &[$($key),*], Spelling::OrLowerCase, out)?;
             Some($name { $($field: map.get($key, out, $decode),)* })
+        }
+
+        impl Written for $name {
+            fn written(&self) -> Data {
+                let mut fields = Fields::default();
+                $(fields.add($key, self.$field.as_ref());)*
+                fields.data()
+            }
         }
     };
 }

@@ -16,6 +16,8 @@ pub struct Volume {
     pub readonly: bool,
     /// In which form the image is put there.
     pub format: VolumeFormat,
+    /// Whether the manifest says in which form.
+    pub explicit_format: bool,
     /// Which platforms (`linux/arm64`) of the image are put there; all when empty. Only for [`VolumeFormat::Oci`].
     pub platforms: Vec<Spanned<String>>,
 }
@@ -47,6 +49,7 @@ pub(crate) fn volume(node: &Node, out: &mut Diagnostics) -> Option<Volume> {
         image: map.get("image", out, optional_image),
         readonly: map.get("readonly", out, boolean).unwrap_or_default(),
         format: format.unwrap_or_default(),
+        explicit_format: format.is_some(),
         platforms: map.get("platforms", out, list(platform)).unwrap_or_default(),
     };
     if let Some(span) = map

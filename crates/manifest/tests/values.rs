@@ -45,7 +45,7 @@ fn nothing_is_a_manifest_too() {
 #[test]
 fn kernel_fields_merge_one_by_one() {
     let kernel = |texts: &[&str]| {
-        let kernel = parsed(texts).kernel.unwrap();
+        let kernel = parsed(texts).kernel.unwrap_or_default();
         let image = kernel
             .image
             .as_ref()
@@ -161,7 +161,8 @@ services:
     );
     assert_eq!(config.command.as_deref(), Some([].as_slice()));
     assert_eq!(config.masked_paths, None);
-    let mounts: Vec<String> = config.mounts.iter().flatten().map(shown).collect();
+    let completed = |mount: &Mount| shown(&mount.completed());
+    let mounts: Vec<String> = config.mounts.iter().flatten().map(completed).collect();
     assert_eq!(
         mounts,
         [

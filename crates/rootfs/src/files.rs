@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{Read, Seek};
 
-use ironkit_manifest::{Diagnostic, File, FileContent, Id, Manifest, Span, Spanned};
+use ironkit_manifest::{Diagnostic, File, FileContent, Id, Manifest, MetadataFormat, Span, Spanned, dump};
+use ironkit_oci::Reference;
 use ironkit_tree::{Content, FileSet, Files, Kind, Node, Part};
 
 use crate::contents::Contents;
@@ -59,10 +60,12 @@ fn entry(manifest: &Manifest, file: &File, host: &Host, contents: &Contents) -> 
             }
             Err(SourceError::Store(error)) => return Err(error),
         },
-        FileContent::Metadata(_) => {
-            let message =
-                "`metadata`, a copy of the manifest inside the image, is not supported yet".to_owned();
-            return Err(mistake(file.path.span, message));
+        FileContent::Metadata(format) => {
+            let text = match format {
+                MetadataFormat::Yaml => dump::yaml(manifest, &canonical),
+                MetadataFormat::Json => dump::json(manifest, &canonical),
+            };
+            Kind::File(text.into_bytes().into())
         }
     };
     let ids = manifest.ids();
@@ -101,6 +104,13 @@ fn entry(manifest: &Manifest, file: &File, host: &Host, contents: &Contents) -> 
     }
     files.insert(path, node);
     Ok(Some(files))
+}
+
+/// An image reference with its registry.
+fn canonical(reference: &str) -> String {
+    reference
+        .parse()
+        .map_or_else(|_| reference.to_owned(), |parsed: Reference| parsed.to_string())
 }
 
 /// The mode of a directory for a file: who may do anything with the file may search the directory.

@@ -62,7 +62,12 @@ pub(crate) fn mounts(settings: &Settings, names: &Names) -> Vec<Mount> {
     for bind in config.binds.iter().flatten() {
         add(bind_mount(bind, names));
     }
-    for mount in config.mounts.iter().flatten() {
+    for mount in config
+        .mounts
+        .iter()
+        .flatten()
+        .map(ironkit_manifest::Mount::completed)
+    {
         let source = volume_path(&mount.source, &mount.kind, names);
         add(Mount {
             uid_mappings: mount.uid_mappings.iter().map(resources::id_mapping).collect(),
