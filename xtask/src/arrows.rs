@@ -41,7 +41,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("guest/tools", &["contract", "sys"]),
     ("tests", &[]),
     ("benches", &[]),
-    ("fuzz", &[]),
+    (
+        "fuzz",
+        &[
+            "manifest", "oci", "rootfs", "tree", "formats", "package", "contract",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! `D` is an implied directory, `b` a block device, `p` a named pipe. In names and inline contents, spaces,
-//! backslashes and everything that is not printable ASCII are written `\xNN`. A `h` line follows the line of the
+//! backslashes and everything that is not printable ASCII are written `\xNN`, as is `=` in names of attributes. A `h` line follows the line of the
 //! file that it links to; an `x` line follows the line of its file.
 
 use std::fmt::{self, Write as _};
@@ -70,7 +70,7 @@ impl fmt::Display for FileSet {
             }
             for (key, value) in &node.xattrs {
                 let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-                writeln!(f, "x {name} {}={hex}", escape(key))?;
+                writeln!(f, "x {name} {}={hex}", escape(key).replace('=', "\\x3d"))?;
             }
         }
         Ok(())
@@ -216,6 +216,7 @@ mod tests {
         );
         let mut file = Node::new(Kind::File(b"a b\\\n".to_vec().into()), 0o4644).at(-5);
         file.xattrs.insert(b"security.capability".to_vec(), vec![0, 255]);
+        file.xattrs.insert(b"user.a=b".to_vec(), vec![]);
         add(b"etc/sp ace/\xff", file);
         let blob = Content::Blob {
             layer: Digest::of(b"l"),

@@ -200,6 +200,14 @@ impl Recipe {
     }
 }
 
+/// Decodes the text of a recipe, which is shown as `name`; warnings come along.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn parse(name: &str, text: &str) -> Result<(Definition, Vec<Diagnostic>), Vec<Diagnostic>> {
+    decode::decode(name, text)
+}
+
 /// Reads the recipe in `directory`.
 ///
 /// # Errors
@@ -207,7 +215,7 @@ impl Recipe {
 pub fn load(directory: &FilePath) -> Result<Recipe, Error> {
     let file = directory.join(FILE_NAME);
     let text = fs::read_to_string(&file).map_err(io_at("read", &file))?;
-    let (definition, warnings) = decode::decode(&file.display().to_string(), &text).map_err(Error::Recipe)?;
+    let (definition, warnings) = parse(&file.display().to_string(), &text).map_err(Error::Recipe)?;
     let lock_file = directory.join(lock::FILE_NAME);
     let lock = match fs::read_to_string(&lock_file) {
         Ok(text) => Lock::parse(&text).map_err(|source| Error::Damaged {

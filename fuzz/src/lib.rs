@@ -1,0 +1,132 @@
+//! What the fuzzers call: one function for each parser of input that others write.
+//!
+//! Each takes any bytes, must not panic, and asserts what has to hold whatever the bytes are. The fuzzers in
+//! `fuzz_targets/` feed them for as long as one likes; `tests/corpus.rs` feeds them the kept inputs in every test run.
+
+mod layers;
+
+use ironkit_manifest::{Diagnostic, LABEL_FILE, SourceFile};
+use ironkit_oci::document::{Document, Index};
+use ironkit_oci::{ImageConfig, Platform, Reference};
+use ironkit_tree::FileSet;
+
+/// A function that must stand any input.
+pub type Target = fn(&[u8]);
+
+/// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("manifest", manifest),
+    ("label", label),
+    ("recipe", recipe),
+    ("document", document),
+    ("layer", layer),
+    ("reference", reference),
+    ("tree", tree),
+];
+
+/// A manifest, alone and merged with itself. Every mistake has a place in the text.
+pub fn manifest(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let file = SourceFile {
+        name: "fuzz.yml".into(),
+        text: text.into(),
+        directory: Some("/".into()),
+    };
+    let package = |path: &str, _: &SourceFile| match path {
+        "none" => Err("there is none".to_owned()),
+        path => Ok(format!("example/{path}:v1")),
+    };
+    match ironkit_manifest::parse(std::slice::from_ref(&file), &package) {
+        Err(mistakes) => placed(text, &mistakes),
+        Ok((manifest, warnings)) => {
+            placed(text, &warnings);
+            ironkit_rootfs::references(&manifest);
+            let twice = ironkit_manifest::parse(&[file.clone(), file], &package);
+            let mistakes = twice.map_or_else(|mistakes| mistakes, |(_, warnings)| warnings);
+            placed(text, &mistakes);
+        }
+    }
+}
+
+/// The label of an image.
+pub fn label(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Err(mistakes) = ironkit_manifest::parse_label(text, "docker.io/example/image:v1")
+    {
+        assert!(!mistakes.is_empty(), "a refusal says why");
+        assert!(mistakes.iter().all(|mistake| mistake.span.file == LABEL_FILE));
+    }
+}
+
+/// A component's `build.yml`.
+pub fn recipe(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let result = ironkit_package::recipe::parse("build.yml", text);
+        placed(
+            text,
+            &result.map_or_else(|mistakes| mistakes, |(_, warnings)| warnings),
+        );
+    }
+}
+
+/// The JSON documents of an image. An index that was read and written again is the same.
+pub fn document(data: &[u8]) {
+    if let Ok(config) = ImageConfig::parse(data) {
+        config.platform();
+    }
+    let document = Document::parse("fuzz", data, None);
+    if let Ok(Document::Index(index)) = &document {
+        let again = serde_json::to_vec(index).expect("an index can be written");
+        assert_eq!(serde_json::from_slice::<Index>(&again).ok().as_ref(), Some(index));
+    }
+    if let Ok(document) = document {
+        assert!(Document::parse("fuzz", data, Some(document.media_type())).is_ok());
+    }
+}
+
+/// The layers of an image: see [`layers::check`].
+pub fn layer(data: &[u8]) {
+    layers::check(data);
+}
+
+/// Names of images and platforms. What was understood is written so that it means the same.
+pub fn reference(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(reference) = text.parse::<Reference>() {
+        let again = reference.to_string().parse::<Reference>();
+        assert_eq!(again.ok().as_ref(), Some(&reference), "{text:?}");
+    }
+    if let Ok(platform) = text.parse::<Platform>() {
+        let again = platform.to_string().parse::<Platform>();
+        assert_eq!(again.ok(), Some(platform), "{text:?}");
+    }
+}
+
+/// The text form of a file set, which is read back from the store.
+pub fn tree(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(files) = text.parse::<FileSet>() {
+        let written = files.to_string();
+        let again: FileSet = written.parse().expect("what was written is read");
+        assert_eq!(again.to_string(), written);
+        assert_eq!(again.key(), files.key());
+    }
+}
+
+/// Each diagnostic points into the text.
+fn placed(text: &str, diagnostics: &[Diagnostic]) {
+    for diagnostic in diagnostics {
+        let span = diagnostic.span;
+        assert!(span.start <= span.end && span.end <= text.len(), "{diagnostic:?}");
+        assert!(
+            text.is_char_boundary(span.start) && text.is_char_boundary(span.end),
+            "{diagnostic:?}"
+        );
+    }
+}
