@@ -29,6 +29,6 @@ pub use platform::Platform;
 pub use reference::Reference;
 pub use registry::{Credentials, Mirror, Progress, Registry, RegistryOptions};
 pub use store::{
-    BlobReader, BlobWriter, Clean, Derived, DerivedRange, Image, Layer, Lookup, MAX_SMALL_BLOB, Removed,
-    Store, StoredImage,
+    BlobReader, BlobWriter, Clean, Derived, DerivedRange, Image, Layer, Layout, LayoutLookup, Lookup,
+    MAX_SMALL_BLOB, Removed, Store, StoredImage,
 };

@@ -7,6 +7,7 @@
 mod auth;
 mod credentials;
 mod fetch;
+mod layout;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,14 +116,7 @@ impl Registry {
         platform: &Platform,
         progress: &dyn Progress,
     ) -> Result<Image> {
-        let named = |error| match error {
-            Error::NotFound { .. } | Error::NoPlatform { .. } | Error::Unauthorized { .. } => error,
-            source => Error::Pull {
-                reference: reference.clone().into(),
-                source: Box::new(source),
-            },
-        };
-        let session = self.session(reference).map_err(named)?;
+        let session = self.session(reference).map_err(named(reference))?;
         Pull {
             session,
             store,
@@ -132,7 +126,18 @@ impl Registry {
             parallel: self.options.parallel,
         }
         .run()
-        .map_err(named)
+        .map_err(named(reference))
+    }
+}
+
+/// Says of which image an error is, unless it does.
+fn named(reference: &Reference) -> impl Fn(Error) -> Error + Copy + '_ {
+    move |error| match error {
+        Error::NotFound { .. } | Error::NoPlatform { .. } | Error::Unauthorized { .. } => error,
+        source => Error::Pull {
+            reference: reference.clone().into(),
+            source: Box::new(source),
+        },
     }
 }
 

@@ -18,6 +18,7 @@ mod derived;
 mod find;
 mod garbage;
 mod index;
+mod layout;
 mod lock;
 mod temp;
 
@@ -35,6 +36,8 @@ pub use find::{Image, Layer, Lookup};
 pub(crate) use find::{candidates, layers};
 pub use garbage::{Clean, Removed};
 pub use index::StoredImage;
+pub(crate) use layout::Selection;
+pub use layout::{Layout, LayoutLookup};
 
 /// A directory with images. Many processes and threads may use it at once.
 #[derive(Debug)]

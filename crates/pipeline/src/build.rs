@@ -127,13 +127,14 @@ pub fn build(
         packages: options.packages,
     };
     let images = resolve::images(context, &store, &manifest, &named, &wanted, watcher)?;
+    let layouts = resolve::layouts(context, &store, &manifest, &named, &wanted, watcher)?;
 
     let host = Host {
         working_directory: context.working_directory.clone(),
         home: context.home.clone(),
     };
     let mut contents = Contents::new(&store);
-    let tree = ironkit_rootfs::assemble(&manifest, &images, &host, &mut contents)?;
+    let tree = ironkit_rootfs::assemble(&manifest, &images, &layouts, &host, &mut contents)?;
     let resolution = ironkit_tree::resolve(&tree, &contents).map_err(Error::Tree)?;
 
     let mut report = BuildReport {

@@ -1,8 +1,8 @@
 //! References → images: from the store, from a recipe, from a registry, in this order.
 
 use ironkit_manifest::{Diagnostic, Manifest, Spanned};
-use ironkit_oci::{Image, Lookup, Platform, Reference, Registry, Store};
-use ironkit_rootfs::Images;
+use ironkit_oci::{Image, Layout, LayoutLookup, Lookup, Platform, Reference, Registry, Store};
+use ironkit_rootfs::{Images, Layouts};
 
 use crate::packages::{self, Named, PackageOptions};
 use crate::{Context, Error, Result, Watcher};
@@ -46,8 +46,7 @@ pub fn images(
                 images.insert(reference.value.clone(), image);
             }
             Err(error) => {
-                failed |=
-                    !error.is_input() && !matches!(error, Error::Oci(ironkit_oci::Error::NotFound { .. }));
+                failed |= !is_wish(&error);
                 mistakes.push(diagnostic(context, manifest, reference, &error));
             }
         }
@@ -57,6 +56,51 @@ pub fn images(
         (false, true) => Err(Error::Images(mistakes)),
         (false, false) => Err(Error::Manifest(mistakes)),
     }
+}
+
+/// Finds the images that volumes with `format: oci` hold, with all the platforms that these want.
+///
+/// # Errors
+/// As [`images`].
+pub fn layouts(
+    context: &Context,
+    store: &Store,
+    manifest: &Manifest,
+    named: &Named,
+    options: &ResolveOptions,
+    watcher: &dyn Watcher,
+) -> Result<Layouts> {
+    let mut layouts = Layouts::new();
+    let mut mistakes = Vec::new();
+    let mut failed = false;
+    let mut registry = None;
+    for wanted in ironkit_rootfs::layouts(manifest).map_err(Error::Manifest)? {
+        let resolver = Resolver {
+            context,
+            store,
+            options,
+            watcher,
+        };
+        match resolver.layout(wanted.image, &wanted.platforms, named, &mut registry) {
+            Ok(layout) => {
+                layouts.insert(wanted.volume.to_owned(), layout);
+            }
+            Err(error) => {
+                failed |= !is_wish(&error);
+                mistakes.push(diagnostic(context, manifest, wanted.image, &error));
+            }
+        }
+    }
+    match (mistakes.is_empty(), failed) {
+        (true, _) => Ok(layouts),
+        (false, true) => Err(Error::Images(mistakes)),
+        (false, false) => Err(Error::Manifest(mistakes)),
+    }
+}
+
+/// Whether an error means that what was asked for does not exist.
+fn is_wish(error: &Error) -> bool {
+    error.is_input() || matches!(error, Error::Oci(ironkit_oci::Error::NotFound { .. }))
 }
 
 struct Resolver<'a> {
@@ -85,6 +129,34 @@ impl Resolver<'_> {
         };
         self.watcher.step(&format!("pulling {reference}"));
         Ok(registry.pull(self.store, &reference, &self.options.platform, self.watcher)?)
+    }
+
+    fn layout(
+        &self,
+        name: &str,
+        platforms: &[Platform],
+        named: &Named,
+        registry: &mut Option<Registry>,
+    ) -> Result<Layout> {
+        let reference: Reference = name.parse()?;
+        if let Some(recipe) = named.recipe(name)
+            && self.store.layout(&reference, platforms)? == LayoutLookup::Unknown
+        {
+            self.component(&recipe)?;
+        }
+        if !self.options.pull || named.recipe(name).is_some() {
+            for candidate in [&reference, &reference.or_latest()] {
+                if let LayoutLookup::Found(layout) = self.store.layout(candidate, platforms)? {
+                    return Ok(*layout);
+                }
+            }
+        }
+        let registry = match registry {
+            Some(registry) => registry,
+            None => registry.insert(self.context.registry()?),
+        };
+        self.watcher.step(&format!("pulling {reference}"));
+        Ok(registry.pull_layout(self.store, &reference, platforms, self.watcher)?)
     }
 
     fn component(&self, recipe: &ironkit_package::Recipe) -> Result<Image> {

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::sync::{Mutex, PoisonError};
 
 use ironkit_formats::archive::tar;
-use ironkit_oci::{Derived, Image, Layer, Store};
+use ironkit_oci::{BlobReader, Derived, Image, Layer, Store};
 use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Path, Source};
 
 use crate::fixups::{self, Place};
@@ -36,6 +36,8 @@ pub struct Contents<'a> {
     store: &'a Store,
     origins: BTreeMap<Digest, Origin>,
     layers: BTreeMap<Digest, Layer>,
+    /// Blobs of the store that are contents as they are.
+    blobs: BTreeSet<Digest>,
     /// Uncompressed layers in the store that were read once from end to end and are as they were written.
     sound: Mutex<BTreeSet<Digest>>,
 }
@@ -47,6 +49,7 @@ impl<'a> Contents<'a> {
             store,
             origins: BTreeMap::new(),
             layers: BTreeMap::new(),
+            blobs: BTreeSet::new(),
             sound: Mutex::default(),
         }
     }
@@ -74,6 +77,17 @@ impl<'a> Contents<'a> {
         let key = hasher.finish();
         self.origins.insert(key, Origin::Archive(files, path.clone()));
         key
+    }
+
+    /// Refers to a blob of the store, as it is there: compressed, if it is a compressed layer.
+    pub(crate) fn blob(&mut self, digest: Digest, size: u64) -> Content {
+        self.blobs.insert(digest);
+        Content::Blob {
+            layer: digest,
+            offset: 0,
+            size,
+            digest,
+        }
     }
 
     /// Puts a file of the builder's machine into the store, and refers to it there.
@@ -233,6 +247,12 @@ impl Source for Contents<'_> {
         offset: u64,
         size: u64,
     ) -> std::result::Result<Box<dyn Read + '_>, BoxError> {
+        // A blob that is an uncompressed layer is the same bytes either way.
+        if self.blobs.contains(diff_id) && !self.layers.contains_key(diff_id) {
+            let mut blob = self.store.open_blob(diff_id)?;
+            skip(&mut blob, offset)?;
+            return Ok(Box::new(blob.take(size)));
+        }
         let derived = match self.uncompressed(diff_id)? {
             Some(derived) => derived,
             None => {
@@ -249,6 +269,11 @@ impl Source for Contents<'_> {
             left: size,
         }))
     }
+}
+
+/// Reads over the first bytes of a blob, so that its digest is still verified at its end.
+fn skip(blob: &mut BlobReader, bytes: u64) -> io::Result<()> {
+    io::copy(&mut blob.take(bytes), &mut io::sink()).map(drop)
 }
 
 /// A range of an uncompressed layer that keeps the layer open.

@@ -17,13 +17,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ironkit_contract::paths;
-use ironkit_manifest::{Container, Diagnostic, Manifest, Volume};
-use ironkit_oci::Image;
+use ironkit_manifest::{Container, Diagnostic, Manifest, Spanned, Volume, VolumeFormat};
+use ironkit_oci::{Image, Layout, Platform};
 use ironkit_tree::{FileSet, Files, Kind, Node, Part, Path, Tree};
 
 pub use bundle::LABEL;
 pub use contents::Contents;
 pub use error::{Error, Result};
+use volume::Filling;
 
 /// What of the builder's machine a manifest can refer to.
 #[derive(Debug, Clone)]
@@ -37,10 +38,16 @@ pub struct Host {
 /// The resolved images of a manifest, by reference as it is written there.
 pub type Images = BTreeMap<String, Image>;
 
-/// Every image reference of a manifest, with its place, in order and once each.
-pub fn references(manifest: &Manifest) -> Vec<&ironkit_manifest::Spanned<String>> {
+/// The images of the volumes with `format: oci`, by the volume's name.
+pub type Layouts = BTreeMap<String, Layout>;
+
+/// Every image reference of a manifest whose files are wanted, with its place, in order and once each. Those of
+/// [`layouts`] are wanted as they are.
+pub fn references(manifest: &Manifest) -> Vec<&Spanned<String>> {
     let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
-    let volumes = manifest.volumes.iter().filter_map(|volume| volume.image.as_ref());
+    let files = |volume: &&Volume| volume.format == VolumeFormat::Filesystem;
+    let volumes = manifest.volumes.iter().filter(files);
+    let volumes = volumes.filter_map(|volume| volume.image.as_ref());
     let containers = manifest
         .sections()
         .into_iter()
@@ -55,11 +62,67 @@ pub fn references(manifest: &Manifest) -> Vec<&ironkit_manifest::Spanned<String>
         .collect()
 }
 
-/// Puts the tree of a manifest together. Every reference of [`references`] must be in `images`.
+/// A volume with `format: oci`, and which platforms of its image it wants: all when there are none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WantedLayout<'a> {
+    /// The volume's name.
+    pub volume: &'a str,
+    /// The image.
+    pub image: &'a Spanned<String>,
+    /// The platforms.
+    pub platforms: Vec<Platform>,
+}
+
+/// What the volumes with `format: oci` want.
+///
+/// # Errors
+/// Platforms that are none, each at its place.
+pub fn layouts(manifest: &Manifest) -> std::result::Result<Vec<WantedLayout<'_>>, Vec<Diagnostic>> {
+    let mut wanted = Vec::new();
+    let mut mistakes = Vec::new();
+    for volume in &manifest.volumes {
+        let Some(image) = volume
+            .image
+            .as_ref()
+            .filter(|_| volume.format == VolumeFormat::Oci)
+        else {
+            continue;
+        };
+        let mut platforms = Vec::new();
+        for platform in &volume.platforms {
+            match platform.parse::<Platform>() {
+                Ok(parsed) => platforms.push(parsed),
+                Err(error) => {
+                    let mistake = Diagnostic::error(platform.span, error.to_string());
+                    mistakes.push(place(manifest, mistake));
+                }
+            }
+        }
+        wanted.push(WantedLayout {
+            volume: &volume.name,
+            image,
+            platforms,
+        });
+    }
+    if mistakes.is_empty() {
+        Ok(wanted)
+    } else {
+        Err(mistakes)
+    }
+}
+
+/// Puts the tree of a manifest together. Every reference of [`references`] must be in `images`, every volume of
+/// [`layouts`] in `layouts`.
 ///
 /// # Errors
 /// [`Error`]: an image that lacks what the manifest wants of it, a label or `files` entry that is wrong.
-pub fn assemble(manifest: &Manifest, images: &Images, host: &Host, contents: &mut Contents) -> Result<Tree> {
+pub fn assemble(
+    manifest: &Manifest,
+    images: &Images,
+    layouts: &Layouts,
+    host: &Host,
+    contents: &mut Contents,
+) -> Result<Tree> {
     let mut tree = Tree::default();
     if let Some(section) = &manifest.kernel
         && let Some(reference) = &section.image
@@ -81,15 +144,13 @@ pub fn assemble(manifest: &Manifest, images: &Images, host: &Host, contents: &mu
         });
     }
     for (index, volume) in manifest.volumes.iter().enumerate() {
-        if volume.format == ironkit_manifest::VolumeFormat::Oci {
-            let message = "a volume with `format: oci` is not supported yet";
-            return Err(Error::Manifest(vec![place(
-                manifest,
-                Diagnostic::error(volume.name.span, message),
-            )]));
-        }
-        let image = volume.image.as_ref().map(|image| &images[&image.value]);
-        tree.parts.extend(volume::parts(index, volume, image, contents)?);
+        let filling = match (&volume.image, layouts.get(volume.name.as_str())) {
+            (None, _) => Filling::Blank,
+            (Some(_), Some(layout)) => Filling::Layout(layout),
+            (Some(image), None) => Filling::Files(&images[&image.value]),
+        };
+        tree.parts
+            .extend(volume::parts(index, volume, filling, contents)?);
     }
     tree.parts.extend(containers(manifest, images, contents)?);
     tree.parts.extend(files::parts(manifest, host, contents)?);

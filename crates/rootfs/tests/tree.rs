@@ -5,9 +5,9 @@ use std::path::Path;
 use ironkit_formats::archive::tar;
 use ironkit_manifest::{Manifest, SourceFile};
 use ironkit_oci::document::{Descriptor, media};
-use ironkit_oci::{Digest, Platform, Reference, Store};
-use ironkit_rootfs::{Contents, Host, Images, assemble};
-use ironkit_tree::{Files, Source, resolve};
+use ironkit_oci::{Digest, LayoutLookup, Platform, Reference, Store};
+use ironkit_rootfs::{Contents, Host, Images, Layouts, assemble};
+use ironkit_tree::{Files, Source, Tree, resolve};
 
 /// Archives whose contents are all inline.
 struct Nothing;
@@ -63,6 +63,18 @@ fn image(store: &Store, name: &str, label: &str, layers: &[&str]) {
 
 /// The tree of a manifest: each part with its place and entries, without what every container has.
 fn dump(store: &Store, directory: &Path, text: &str) -> Result<String, ironkit_rootfs::Error> {
+    with_tree(store, directory, text, &show)
+}
+
+type Look<'a> = &'a dyn Fn(&Tree, &Contents) -> Result<String, ironkit_rootfs::Error>;
+
+/// What `look` says of the tree of a manifest.
+fn with_tree(
+    store: &Store,
+    directory: &Path,
+    text: &str,
+    look: Look,
+) -> Result<String, ironkit_rootfs::Error> {
     let source = SourceFile {
         name: "test.yml".into(),
         text: text.into(),
@@ -81,13 +93,28 @@ fn dump(store: &Store, directory: &Path, text: &str) -> Result<String, ironkit_r
         .iter()
         .map(|name| (name.value.clone(), find(name)))
         .collect();
+    let layouts: Layouts = ironkit_rootfs::layouts(&manifest)
+        .unwrap()
+        .into_iter()
+        .map(|wanted| {
+            let reference = wanted.image.parse::<Reference>().unwrap();
+            match store.layout(&reference, &wanted.platforms).unwrap() {
+                LayoutLookup::Found(layout) => (wanted.volume.to_owned(), *layout),
+                other => panic!("{}: {other:?}", wanted.volume),
+            }
+        })
+        .collect();
     let host = Host {
         working_directory: directory.into(),
         home: directory.into(),
     };
     let mut contents = Contents::new(store);
-    let tree = assemble(&manifest, &images, &host, &mut contents)?;
-    let resolution = resolve(&tree, &contents).unwrap();
+    let tree = assemble(&manifest, &images, &layouts, &host, &mut contents)?;
+    look(&tree, &contents)
+}
+
+fn show(tree: &Tree, contents: &Contents) -> Result<String, ironkit_rootfs::Error> {
+    let resolution = resolve(tree, contents).unwrap();
     let mut shown = String::new();
     if let Some(kernel) = &tree.kernel {
         shown += &format!("kernel of {} bytes, `{}`\n", kernel.image.size(), kernel.cmdline);
@@ -99,7 +126,7 @@ fn dump(store: &Store, directory: &Path, text: &str) -> Result<String, ironkit_r
             " listed"
         };
         shown += &format!("{} {} from {}{stored}\n", part.location, part.name, part.source);
-        for (path, _, node) in edits.apply(part.files.load(&contents).unwrap()).iter() {
+        for (path, _, node) in edits.apply(part.files.load(contents).unwrap()).iter() {
             let kind = if node.is_directory() { "/" } else { "" };
             shown += &format!("  {:04o} {}:{} {path}{kind}\n", node.mode, node.uid, node.gid);
         }
@@ -194,4 +221,87 @@ files:
       0600 0:0 etc/os-release
     lost: etc/os-release of part 0 to part 4
     ");
+}
+
+/// The same image for each of these architectures, below one name. Its descriptor's digest is that of the index.
+fn images_of_platforms(store: &Store, name: &str, architectures: &[&str]) -> Digest {
+    let put = |bytes: &[u8]| store.write_blob(None, &mut &*bytes).unwrap();
+    let manifests: Vec<Descriptor> = architectures
+        .iter()
+        .map(|architecture| {
+            let part = format!("{name}-{architecture}");
+            image(store, &part, architecture, &["f 0644 0:0 0 a =1\n"]);
+            let found = store
+                .images()
+                .unwrap()
+                .into_iter()
+                .find(|image| image.name == part)
+                .unwrap();
+            let size = store.blob_size(&found.digest).unwrap();
+            let mut entry = Descriptor::new(media::MANIFEST, found.digest, size);
+            entry.platform = Some(Platform::linux(architecture));
+            entry
+        })
+        .collect();
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": media::INDEX, "manifests": manifests});
+    let (digest, size) = put(index.to_string().as_bytes());
+    let root = Descriptor::new(media::INDEX, digest, size);
+    store.add_image(&name.parse().unwrap(), root).unwrap();
+    digest
+}
+
+#[test]
+fn a_volume_holds_an_image_as_a_layout() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("store")).unwrap();
+    let name = "docker.io/library/data:1";
+    let index = images_of_platforms(&store, name, &["amd64", "arm64"]);
+    image(&store, "docker.io/library/single:1", "", &["f 0644 0:0 0 a =1\n"]);
+    // Blobs of the layer, shared by all, and for each platform of manifest and configuration; and the index.
+    for (volume, blobs) in [
+        ("image: 'data:1'", 6),
+        ("image: 'data:1', platforms: [linux/arm64]", 4),
+        ("image: 'data:1', platforms: [linux/arm64, linux/x86_64]", 6),
+        ("image: 'single:1'", 3),
+        ("image: 'single:1', platforms: [linux/amd64]", 3),
+    ] {
+        let text = format!("volumes:\n  - {{name: v, format: oci, {volume}}}\n");
+        let shown = dump(&store, directory.path(), &text).unwrap();
+        let count = shown.matches("/lower/blobs/sha256/").count() - 1;
+        assert_eq!(count, blobs, "{volume}:\n{shown}");
+        for wanted in [
+            "/lower/oci-layout\n",
+            "/lower/index.json\n",
+            "/tmp/\n",
+            "/merged/\n",
+        ] {
+            assert!(shown.contains(wanted), "{wanted} is missing:\n{shown}");
+        }
+    }
+    assert!(shown_index(&store, directory.path()).contains(&index.to_string()));
+
+    let lacks = store
+        .layout(&name.parse().unwrap(), &["linux/riscv64".parse().unwrap()])
+        .unwrap();
+    assert_eq!(
+        lacks,
+        LayoutLookup::NoPlatform {
+            wanted: "linux/riscv64".parse().unwrap(),
+            available: vec!["linux/amd64".into(), "linux/arm64".into()],
+        }
+    );
+}
+
+/// `index.json` of a volume of the image `data:1`.
+fn shown_index(store: &Store, directory: &Path) -> String {
+    let text = "volumes: [{name: v, image: 'data:1', format: oci}]";
+    with_tree(store, directory, text, &|tree, contents| {
+        let files = tree.parts[0].files.load(contents).unwrap();
+        let path = ironkit_tree::Path::parse("containers/volumes/v/lower/index.json").unwrap();
+        let Some(ironkit_tree::Kind::File(content)) = files.get(&path).map(|node| &node.kind) else {
+            panic!("no index");
+        };
+        Ok(String::from_utf8(content.read(contents).unwrap()).unwrap())
+    })
+    .unwrap()
 }

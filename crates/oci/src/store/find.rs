@@ -7,8 +7,8 @@ use crate::document::{Descriptor, Document, ImageConfig, Manifest};
 use crate::{Digest, Error, Platform, Reference, Result};
 
 /// How deep indexes may nest, and how many documents one image may have. Real ones have one index.
-const MAX_DEPTH: usize = 4;
-const MAX_DOCUMENTS: usize = 1024;
+pub(super) const MAX_DEPTH: usize = 4;
+pub(super) const MAX_DOCUMENTS: usize = 1024;
 
 /// The most layers that an image may have; overlay file systems end at 500.
 const MAX_LAYERS: usize = 4096;
