@@ -50,8 +50,7 @@ pub enum Command {
     /// Run a built image in a virtual machine
     Run(Box<RunArguments>),
     /// Build component images
-    #[command(subcommand)]
-    Pkg(PkgCommand),
+    Pkg(PkgArguments),
     /// Look into the content store, and fill or empty it
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -168,6 +167,48 @@ pub struct QemuArguments {
     /// Add this to the kernel's command line
     #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     pub append: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ironkit pkg build components/nginx                  build it into the cache, print its reference
+  ironkit pkg show-tag components/nginx               the reference that it has as things stand
+  ironkit pkg show-tag --hash-commit v1.0 pkg/dhcpcd  the one that a package with a Dockerfile had in a commit")]
+pub struct PkgArguments {
+    #[command(flatten)]
+    pub naming: NamingArguments,
+    #[command(subcommand)]
+    pub command: PkgCommand,
+}
+
+/// What is said about an image's name, beside its recipe.
+#[derive(Debug, Args)]
+pub struct NamingArguments {
+    /// Name of the recipe's file
+    #[arg(long, global = true, value_name = "NAME", default_value = "build.yml")]
+    pub build_yml: String,
+    /// Organisation, instead of the recipe's [default: $LINUXKIT_PKG_ORG, or what the recipe says]
+    #[arg(long, global = true)]
+    pub org: Option<String>,
+    /// Tag, instead of the recipe's: a text in which {{.Hash}} stands for the hash
+    #[arg(long, global = true, value_name = "TEMPLATE")]
+    pub tag: Option<String>,
+    /// Hash in the tag, instead of the one over the content or of git
+    #[arg(long, global = true)]
+    pub hash: Option<String>,
+    /// With a Dockerfile: commit whose tree is the hash
+    #[arg(long, global = true, value_name = "COMMIT", default_value = "HEAD")]
+    pub hash_commit: String,
+    /// With a Dockerfile: folder whose tree is the hash, above the package's
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub hash_path: Option<PathBuf>,
+    /// With a Dockerfile: a tag as if the folder differed from its commit
+    #[arg(long, global = true)]
+    pub force_dirty: bool,
+    /// The organisation $USER and the hash `dev`
+    #[arg(long, global = true)]
+    pub dev: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use ironkit_oci::{Mirror, Platform, RegistryOptions};
-use ironkit_package::Machine;
+use ironkit_package::{Machine, Naming};
 use ironkit_pipeline::{Context, Error};
 
-use crate::args::Global;
+use crate::args::{Global, NamingArguments};
 
 /// The machine as the pipeline needs to know it.
 ///
@@ -57,6 +57,35 @@ pub fn platform(arch: Option<&str>) -> Result<Platform, Error> {
         }
     };
     Ok(Platform::linux(arch))
+}
+
+/// What arguments and environment say about the name of a component's image: `--org` counts more than `--dev`, and that
+/// more than `LINUXKIT_PKG_ORG`.
+///
+/// # Errors
+/// `--dev` where nobody is logged in.
+pub fn naming(arguments: &NamingArguments) -> Result<Naming, Error> {
+    let user = match (arguments.dev && arguments.org.is_none(), variable("USER")) {
+        (true, None) => {
+            return Err(Error::Usage {
+                message: "--dev makes $USER the organisation, and it is not set".to_owned(),
+                hint: "say the organisation with --org".to_owned(),
+            });
+        }
+        (true, user) => user,
+        (false, _) => None,
+    };
+    let org = arguments.org.clone().or(user);
+    let hash = arguments.hash.clone();
+    Ok(Naming {
+        file: (arguments.build_yml != "build.yml").then(|| arguments.build_yml.clone()),
+        org: org.or_else(|| variable("LINUXKIT_PKG_ORG")),
+        tag: arguments.tag.clone(),
+        hash: hash.or_else(|| arguments.dev.then(|| "dev".to_owned())),
+        commit: (arguments.hash_commit != "HEAD").then(|| arguments.hash_commit.clone()),
+        hash_path: arguments.hash_path.clone(),
+        force_dirty: arguments.force_dirty,
+    })
 }
 
 fn registry(global: &Global, home: &std::path::Path) -> Result<RegistryOptions, Error> {

@@ -56,7 +56,7 @@ impl<E: Into<Error>> From<E> for Failure {
 }
 
 /// LinuxKit's options and commands that this version does not have.
-const PLANNED: [&str; 23] = [
+const PLANNED: [&str; 28] = [
     "--o",
     "-o",
     "--size",
@@ -73,6 +73,11 @@ const PLANNED: [&str; 23] = [
     "--kernel",
     "--platforms",
     "--builders",
+    "--network",
+    "--nonetwork",
+    "--enable-cache",
+    "--disable-cache",
+    "--registry-creds",
     "push",
     "serve",
     "metadata",

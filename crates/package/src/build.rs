@@ -59,6 +59,11 @@ pub fn build(
     options: &Options,
     progress: &dyn Fn(&str),
 ) -> Result<Built, Error> {
+    if recipe.definition.dockerfile.is_some() {
+        return Err(Error::Dockerfile {
+            directory: recipe.directory.clone(),
+        });
+    }
     let platform = &options.platform;
     if platform.os != "linux" || multiarch(&platform.architecture).is_none() {
         return Err(Error::Unsupported(format!("building for {platform}")));

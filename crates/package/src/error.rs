@@ -40,6 +40,12 @@ pub enum Error {
     /// Something that is not there yet.
     #[error("{0} is not supported yet")]
     Unsupported(String),
+    /// A folder whose image comes out of a Dockerfile.
+    #[error("{}: building from a Dockerfile is not supported yet", directory.display())]
+    Dockerfile {
+        /// The folder.
+        directory: PathBuf,
+    },
     /// A file on this machine.
     #[error("cannot {action} {path}")]
     Io {
@@ -186,6 +192,19 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The program that knows the tags of folders with a Dockerfile.
+    #[error("git is needed to tell the tag of {}, and is not installed", .0.display())]
+    NoGit(PathBuf),
+    /// What git has to say of a folder or file.
+    #[error("{} has no tag: {reason}", path.display())]
+    Git {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// The content store or a reference.
     #[error(transparent)]
     Oci(#[from] ironkit_oci::Error),
@@ -199,6 +218,11 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Error::At { source, .. } => return source.hint(),
+            Error::Git { hint, .. } => return hint.clone(),
+            Error::NoGit(_) => "install `git`, or say the tag with --hash",
+            Error::Dockerfile { .. } => {
+                "build it with another tool and `ironkit cache import` the archive, or push it and `ironkit cache pull` it"
+            }
             Error::NoVerifier => "install `sqv` or `gpgv` with the machine's package manager",
             Error::NoKeyring(_) => "install the package `debian-archive-keyring`",
             Error::NoMirror { .. } => {
@@ -226,7 +250,9 @@ impl Error {
             | Error::NoPath { .. }
             | Error::NoLibrary { .. }
             | Error::NoModule { .. } => true,
-            Error::Conflict { .. } | Error::Locked { .. } => true,
+            Error::Conflict { .. } | Error::Locked { .. } | Error::Dockerfile { .. } | Error::Git { .. } => {
+                true
+            }
             _ => false,
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ironkit_manifest::SourceFile;
 use ironkit_oci::http::Client;
 use ironkit_oci::{Platform, Store};
-use ironkit_package::{Built, Options, Recipe};
+use ironkit_package::{Built, Naming, Options, Recipe};
 
 use crate::{Context, Result, Watcher};
 
@@ -21,8 +21,12 @@ impl Named {
     /// # Errors
     /// A text for the place in the manifest.
     pub fn resolve(&self, path: &str, file: &SourceFile) -> std::result::Result<String, String> {
-        let directory = file.directory.clone().unwrap_or_default().join(path);
-        let recipe = ironkit_package::load(&tidy(&directory)).map_err(|error| chain(&error))?;
+        let directory = tidy(&file.directory.clone().unwrap_or_default().join(path));
+        let directory = match directory.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => directory,
+        };
+        let recipe = ironkit_package::load(&directory).map_err(|error| chain(&error))?;
         let reference = ironkit_package::reference(&recipe)
             .map_err(|error| chain(&error))?
             .to_string();
@@ -73,12 +77,16 @@ pub fn build(
     )?)
 }
 
-/// Reads the recipe in a folder given on the command line.
+/// Reads the recipe in a folder given on the command line, with what is said there about its name.
 ///
 /// # Errors
 /// Those of reading it.
-pub fn load(directory: &str) -> Result<Recipe> {
-    Ok(ironkit_package::load(&tidy(Path::new(directory)))?)
+pub fn load(directory: &str, naming: &Naming) -> Result<Recipe> {
+    let directory = match tidy(Path::new(directory)) {
+        here if here.as_os_str().is_empty() => PathBuf::from("."),
+        directory => directory,
+    };
+    Ok(ironkit_package::load_as(&directory, naming)?)
 }
 
 /// The path without `.` and `x/..`, for messages. Links are left alone as long as no `..` follows them.

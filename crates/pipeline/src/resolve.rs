@@ -46,8 +46,22 @@ pub fn images(
                 images.insert(reference.value.clone(), image);
             }
             Err(error) => {
+<<<<<<< HEAD
                 failed |= !is_wish(&error);
                 mistakes.push(diagnostic(context, manifest, reference, &error));
+=======
+                failed |=
+                    !error.is_input() && !matches!(error, Error::Oci(ironkit_oci::Error::NotFound { .. }));
+                let mut mistake = diagnostic(context, manifest, reference, &error);
+                if let Some(recipe) = named.recipe(reference).filter(is_foreign) {
+                    let error = ironkit_package::Error::Dockerfile {
+                        directory: recipe.directory,
+                    };
+                    mistake.message = format!("{}; {error}", mistake.message);
+                    mistake.hint = error.hint();
+                }
+                mistakes.push(mistake);
+>>>>>>> 0d2e417 (package: LinuxKit's tags for packages with a Dockerfile)
             }
         }
     }
@@ -113,14 +127,15 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     fn image(&self, name: &str, named: &Named, registry: &mut Option<Registry>) -> Result<Image> {
         let reference: Reference = name.parse()?;
-        if !self.options.pull || named.recipe(name).is_some() {
+        let recipe = named.recipe(name).filter(|recipe| !is_foreign(recipe));
+        if !self.options.pull || recipe.is_some() {
             for candidate in [&reference, &reference.or_latest()] {
                 if let Lookup::Found(image) = self.store.lookup(candidate, &self.options.platform)? {
                     return Ok(*image);
                 }
             }
         }
-        if let Some(recipe) = named.recipe(name) {
+        if let Some(recipe) = recipe {
             return self.component(&recipe);
         }
         let registry = match registry {
@@ -171,6 +186,11 @@ impl Resolver<'_> {
             _ => Err(ironkit_oci::Error::MissingBlob { digest: built.digest }.into()),
         }
     }
+}
+
+/// Whether a component comes out of a Dockerfile: its image is one as any other then, which somebody else has built.
+fn is_foreign(recipe: &ironkit_package::Recipe) -> bool {
+    recipe.definition.dockerfile.is_some()
 }
 
 /// What was tried, at the reference's place in the manifest.

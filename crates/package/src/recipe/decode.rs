@@ -4,7 +4,8 @@ use ironkit_manifest::decode::{self as d, Mapping, Spelling};
 use ironkit_manifest::yaml::{self, Node};
 use ironkit_manifest::{Diagnostic, Diagnostics};
 
-use super::{Definition, config, contents};
+use super::{Definition, Dockerfile, ExtraSource, config, contents};
+use crate::tag::fill;
 
 /// LinuxKit's keys that say how a Dockerfile is built. They are accepted only where they cannot matter.
 const DOCKERFILE_KEYS: [&str; 5] = [
@@ -20,6 +21,11 @@ const KEYS: [&str; 14] = [
     "image", "org", "tag", "contents", "debian", "config", "arches", "gitrepo", "network", "dockerfile", "buildArgs",
     "depends", "extra-sources", "disable-cache",
 ];
+
+/// The organisation of who does not say one.
+const ORG: &str = "linuxkit";
+/// The tag of who does not say one.
+const TAG: &str = "{{.Hash}}";
 
 /// Decodes the text of a recipe, which is shown as `name`; warnings come along.
 ///
@@ -44,9 +50,15 @@ fn definition(node: &Node, out: &mut Diagnostics) -> Option<Definition> {
     mapping.get("arches", out, d::list(d::text));
     mapping.get("network", out, d::boolean);
     if mapping.node("contents").is_none() {
-        let mistake = Diagnostic::error(mapping.span, "building from a Dockerfile is not supported yet");
-        out.push(mistake.hint("describe what goes into the image under `contents`"));
-        return None;
+        let dockerfile = dockerfile(&mapping, out);
+        return Some(Definition {
+            image: image?,
+            org: org.unwrap_or_else(|| ORG.to_owned()),
+            tag: tag.unwrap_or_else(|| TAG.to_owned()),
+            contents: Vec::new(),
+            dockerfile: Some(dockerfile),
+            config: mapping.get("config", out, config::config),
+        });
     }
     for key in DOCKERFILE_KEYS {
         if let Some(span) = mapping.key_span(key) {
@@ -63,10 +75,88 @@ fn definition(node: &Node, out: &mut Diagnostics) -> Option<Definition> {
     let config = mapping.get("config", out, config::config);
     Some(Definition {
         image: image?,
-        org: org.unwrap_or_else(|| "linuxkit".to_owned()),
-        tag: tag.unwrap_or_else(|| "{{.Hash}}".to_owned()),
+        org: org.unwrap_or_else(|| ORG.to_owned()),
+        tag: tag.unwrap_or_else(|| TAG.to_owned()),
         contents: entries?,
+        dockerfile: None,
         config,
+    })
+}
+
+/// What belongs to a Dockerfile. Only the sources matter for the tag; the rest is checked, so that a mistake does not wait
+/// until something can be built.
+fn dockerfile(mapping: &Mapping, out: &mut Diagnostics) -> Dockerfile {
+    if let Some(span) = mapping.key_span("debian") {
+        out.push(Diagnostic::error(
+            span,
+            "`debian` is for `contents`, which this recipe does not have",
+        ));
+    }
+    mapping.get("disable-cache", out, d::boolean);
+    mapping.get("buildArgs", out, d::list(d::text));
+    mapping.get("depends", out, depends);
+    let file = mapping.get("dockerfile", out, relative_file);
+    let span = mapping.key_span("dockerfile").unwrap_or(mapping.span);
+    let extra_sources = mapping.get("extra-sources", out, d::list(extra_source));
+    Dockerfile {
+        file: file.unwrap_or_else(|| "Dockerfile".to_owned()),
+        span,
+        extra_sources: extra_sources.unwrap_or_default(),
+    }
+}
+
+/// A path that stays below the recipe's folder.
+fn relative_file(node: &Node, out: &mut Diagnostics) -> Option<String> {
+    let path = d::string(node, out)?;
+    let inside = ironkit_tree::Path::parse(path.as_bytes()).is_ok_and(|path| !path.is_root());
+    if !inside || path.starts_with('/') {
+        let message = format!("`{}` is not a file below the recipe's folder", path.value);
+        out.push(Diagnostic::error(path.span, message));
+    }
+    Some(path.value)
+}
+
+/// `from:to`.
+fn extra_source(node: &Node, out: &mut Diagnostics) -> Option<ExtraSource> {
+    let text = d::string(node, out)?;
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        [from, to] if !from.is_empty() && to.starts_with('/') => Some(ExtraSource {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            span: text.span,
+        }),
+        _ => {
+            let mistake = Diagnostic::error(text.span, format!("`{}` is not an extra source", text.value));
+            out.push(
+                mistake.hint("expected `SOURCE:/DESTINATION`, the source relative to the recipe's folder"),
+            );
+            None
+        }
+    }
+}
+
+/// `depends: {docker-images: {list or from-file, target or target-dir}}`.
+fn depends(node: &Node, out: &mut Diagnostics) -> Option<()> {
+    let mapping = Mapping::read(node, "`depends`", &["docker-images"], Spelling::Exact, out)?;
+    mapping.get("docker-images", out, |node, out| {
+        let keys = ["list", "from-file", "target", "target-dir"];
+        let images = Mapping::read(node, "`docker-images`", &keys, Spelling::Exact, out)?;
+        images.get("list", out, d::list(d::text));
+        images.get("from-file", out, relative_file);
+        images.get("target", out, relative_file);
+        images.get("target-dir", out, relative_file);
+        for (one, other) in [("list", "from-file"), ("target", "target-dir")] {
+            if images.node(one).is_some()
+                && let Some(span) = images.key_span(other)
+            {
+                out.push(Diagnostic::error(
+                    span,
+                    format!("`{one}` and `{other}` exclude each other"),
+                ));
+            }
+        }
+        Some(())
     })
 }
 
@@ -85,7 +175,7 @@ fn name(node: &Node, out: &mut Diagnostics) -> Option<String> {
 /// The template of the tag, of which only `{{.Hash}}` has a meaning.
 fn tag(node: &Node, out: &mut Diagnostics) -> Option<String> {
     let tag = d::string(node, out)?;
-    let rest = tag.replace("{{.Hash}}", "0");
+    let rest = fill(&tag, "0");
     let plain = rest
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
@@ -252,11 +342,71 @@ config:
                 "{expect}\n{found:#?}"
             );
         }
-        let found = decode("build.yml", "image: x\n").unwrap_err();
-        assert!(
-            found[0]
-                .to_string()
-                .contains("building from a Dockerfile is not supported yet")
+    }
+
+    const DOCKERFILE: &str = "\
+image: x
+arches: [amd64]
+dockerfile: docker/Dockerfile.x
+extra-sources:
+  - ../common:/common
+buildArgs: [A=b]
+depends: {docker-images: {list: [a@sha256:0], target-dir: images}}
+network: true
+disable-cache: true
+config: {binds: [/a:/b]}
+";
+
+    #[test]
+    fn a_recipe_of_linuxkits_is_read() {
+        let (recipe, _) = decode("build.yml", DOCKERFILE).unwrap();
+        let dockerfile = recipe.dockerfile.unwrap();
+        assert_eq!(
+            (recipe.org.as_str(), dockerfile.file.as_str()),
+            ("linuxkit", "docker/Dockerfile.x")
         );
+        let source = &dockerfile.extra_sources[0];
+        assert_eq!(
+            (source.from.as_str(), source.to.as_str()),
+            ("../common", "/common")
+        );
+        for (from, to, expect) in [
+            (
+                "docker/Dockerfile.x",
+                "../x",
+                "3:13: error: `../x` is not a file below",
+            ),
+            (
+                "docker/Dockerfile.x",
+                "/x",
+                "3:13: error: `/x` is not a file below",
+            ),
+            (":/common", "", "5:5: error: `../common` is not an extra source"),
+            (
+                ":/common",
+                ":common",
+                "5:5: error: `../common:common` is not an extra source",
+            ),
+            ("target-dir", "targetdir", "unknown key `targetdir`"),
+            (
+                "target-dir",
+                "target: a, target-dir",
+                "`target` and `target-dir` exclude each other",
+            ),
+            ("network: true", "network: 1", "error:"),
+            (
+                "network: true",
+                "debian: {suite: sid}",
+                "8:1: error: `debian` is for `contents`",
+            ),
+            ("binds: [/a:/b]", "bindz: []", "unknown key `bindz`"),
+        ] {
+            let found = decode("build.yml", &DOCKERFILE.replace(from, to)).expect_err(expect);
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert!(
+                found.iter().any(|line| line.contains(expect)),
+                "{expect}\n{found:#?}"
+            );
+        }
     }
 }

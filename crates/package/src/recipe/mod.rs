@@ -57,6 +57,27 @@ pub struct Recipe {
     pub lock: Lock,
     /// Warnings about the recipe.
     pub warnings: Vec<Diagnostic>,
+    /// What was asked for beside the recipe.
+    pub naming: Naming,
+}
+
+/// What the caller says about an image's name, beside or against the recipe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Naming {
+    /// Name of the recipe's file, instead of `build.yml`.
+    pub file: Option<String>,
+    /// Organisation, instead of the recipe's.
+    pub org: Option<String>,
+    /// Template of the tag, instead of the recipe's.
+    pub tag: Option<String>,
+    /// Hash in the tag, instead of the one over the content or of git.
+    pub hash: Option<String>,
+    /// Commit whose tree is the hash, instead of `HEAD`; only for a Dockerfile.
+    pub commit: Option<String>,
+    /// Folder whose tree is the hash, at or above the recipe's; only for a Dockerfile.
+    pub hash_path: Option<PathBuf>,
+    /// Whether the tag is to say that the folder differs from its commit; only for a Dockerfile.
+    pub force_dirty: bool,
 }
 
 /// The content of a `build.yml`.
@@ -70,8 +91,32 @@ pub struct Definition {
     pub tag: String,
     /// What goes into the image, in order.
     pub contents: Vec<Entry>,
+    /// What is built instead, in LinuxKit's packages.
+    pub dockerfile: Option<Dockerfile>,
     /// How the image is run: the label `org.mobyproject.config`, as JSON.
     pub config: Option<serde_json::Value>,
+}
+
+/// A package of LinuxKit's: what of it matters for its tag.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dockerfile {
+    /// Path of the Dockerfile below the folder: `Dockerfile` unless it is given.
+    pub file: String,
+    /// Where that is written, or the recipe.
+    pub span: Span,
+    /// Folders and files from elsewhere that are built with it.
+    pub extra_sources: Vec<ExtraSource>,
+}
+
+/// An entry of `extra-sources`: `from:to`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExtraSource {
+    /// Relative to the recipe's folder.
+    pub from: String,
+    /// Absolute, in the context of the build.
+    pub to: String,
+    /// Where it is written.
+    pub span: Span,
 }
 
 /// One entry of `contents` and its place.
@@ -213,9 +258,36 @@ pub fn parse(name: &str, text: &str) -> Result<(Definition, Vec<Diagnostic>), Ve
 /// # Errors
 /// [`Error::Recipe`] with everything that is wrong with `build.yml`; a damaged lock file.
 pub fn load(directory: &FilePath) -> Result<Recipe, Error> {
-    let file = directory.join(FILE_NAME);
+    load_as(directory, &Naming::default())
+}
+
+/// As [`load`], with what the caller says about the name.
+///
+/// # Errors
+/// The same, and for what cannot be said about such a recipe.
+pub fn load_as(directory: &FilePath, naming: &Naming) -> Result<Recipe, Error> {
+    let file = directory.join(naming.file.as_deref().unwrap_or(FILE_NAME));
     let text = fs::read_to_string(&file).map_err(io_at("read", &file))?;
-    let (definition, warnings) = parse(&file.display().to_string(), &text).map_err(Error::Recipe)?;
+    let name = file.display().to_string();
+    let (mut definition, warnings) = parse(&name, &text).map_err(Error::Recipe)?;
+    if let Some(dockerfile) = &definition.dockerfile
+        && !directory.join(&dockerfile.file).is_file()
+    {
+        let message = format!("there is no `{}` in {}", dockerfile.file, directory.display());
+        let mut mistake = Diagnostic::error(dockerfile.span, message)
+            .hint("a recipe has `contents`, or a Dockerfile beside it".to_owned());
+        mistake.file = name;
+        return Err(Error::Recipe(vec![mistake]));
+    }
+    if definition.dockerfile.is_none()
+        && (naming.commit.is_some() || naming.hash_path.is_some() || naming.force_dirty)
+    {
+        let what = "a commit, hash path or dirty mark for a recipe with `contents`, whose hash is not git's,";
+        return Err(Error::Unsupported(what.to_owned()));
+    }
+    definition.org = naming.org.clone().unwrap_or(definition.org);
+    definition.tag = naming.tag.clone().unwrap_or(definition.tag);
+    check_hash_path(directory, naming)?;
     let lock_file = directory.join(lock::FILE_NAME);
     let lock = match fs::read_to_string(&lock_file) {
         Ok(text) => Lock::parse(&text).map_err(|source| Error::Damaged {
@@ -232,5 +304,23 @@ pub fn load(directory: &FilePath) -> Result<Recipe, Error> {
         definition,
         lock,
         warnings,
+        naming: naming.clone(),
     })
+}
+
+/// The hash path must hold the package, or changes of the package would not change its tag.
+fn check_hash_path(directory: &FilePath, naming: &Naming) -> Result<(), Error> {
+    let Some(path) = &naming.hash_path else {
+        return Ok(());
+    };
+    let whole = fs::canonicalize(path).map_err(io_at("read", path))?;
+    let inside = fs::canonicalize(directory).map_err(io_at("read", directory))?;
+    match inside.starts_with(&whole) {
+        true => Ok(()),
+        false => Err(Error::Git {
+            path: directory.to_owned(),
+            reason: format!("it is not below the hash path {}", path.display()),
+            hint: None,
+        }),
+    }
 }
