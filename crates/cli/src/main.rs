@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let outcome = match &arguments.command {
         Command::Build(options) => commands::build::run(&arguments.global, options, &console),
         Command::Run(options) => commands::run::run(&arguments.global, options, &console),
-        Command::Pkg(command) => commands::pkg::run(&arguments.global, command, &console),
+        Command::Pkg(options) => commands::pkg::run(&arguments.global, options, &console),
         Command::Cache(command) => commands::cache::run(&arguments.global, command, &console),
         Command::Version(options) => commands::version::run(options),
         Command::Completion { shell } => commands::completion::run(*shell),

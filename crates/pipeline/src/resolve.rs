@@ -46,22 +46,8 @@ pub fn images(
                 images.insert(reference.value.clone(), image);
             }
             Err(error) => {
-<<<<<<< HEAD
                 failed |= !is_wish(&error);
-                mistakes.push(diagnostic(context, manifest, reference, &error));
-=======
-                failed |=
-                    !error.is_input() && !matches!(error, Error::Oci(ironkit_oci::Error::NotFound { .. }));
-                let mut mistake = diagnostic(context, manifest, reference, &error);
-                if let Some(recipe) = named.recipe(reference).filter(is_foreign) {
-                    let error = ironkit_package::Error::Dockerfile {
-                        directory: recipe.directory,
-                    };
-                    mistake.message = format!("{}; {error}", mistake.message);
-                    mistake.hint = error.hint();
-                }
-                mistakes.push(mistake);
->>>>>>> 0d2e417 (package: LinuxKit's tags for packages with a Dockerfile)
+                mistakes.push(diagnostic(context, manifest, reference, named, &error));
             }
         }
     }
@@ -101,7 +87,7 @@ pub fn layouts(
             }
             Err(error) => {
                 failed |= !is_wish(&error);
-                mistakes.push(diagnostic(context, manifest, wanted.image, &error));
+                mistakes.push(diagnostic(context, manifest, wanted.image, named, &error));
             }
         }
     }
@@ -154,12 +140,13 @@ impl Resolver<'_> {
         registry: &mut Option<Registry>,
     ) -> Result<Layout> {
         let reference: Reference = name.parse()?;
-        if let Some(recipe) = named.recipe(name)
+        let recipe = named.recipe(name).filter(|recipe| !is_foreign(recipe));
+        if let Some(recipe) = &recipe
             && self.store.layout(&reference, platforms)? == LayoutLookup::Unknown
         {
-            self.component(&recipe)?;
+            self.component(recipe)?;
         }
-        if !self.options.pull || named.recipe(name).is_some() {
+        if !self.options.pull || recipe.is_some() {
             for candidate in [&reference, &reference.or_latest()] {
                 if let LayoutLookup::Found(layout) = self.store.layout(candidate, platforms)? {
                     return Ok(*layout);
@@ -198,6 +185,7 @@ fn diagnostic(
     context: &Context,
     manifest: &Manifest,
     reference: &Spanned<String>,
+    named: &Named,
     error: &Error,
 ) -> Diagnostic {
     let cache = context.cache.display();
@@ -210,8 +198,15 @@ fn diagnostic(
         message = format!("{message}: {cause}");
         source = cause.source();
     }
+    let mut hint = error.hint();
+    if let Some(recipe) = named.recipe(reference).filter(is_foreign) {
+        let directory = recipe.directory;
+        let error = ironkit_package::Error::Dockerfile { directory };
+        message = format!("{message}; {error}");
+        hint = error.hint();
+    }
     let mut diagnostic = Diagnostic::error(reference.span, message);
-    diagnostic.hint = error.hint();
+    diagnostic.hint = hint;
     if let Some(file) = manifest.sources.get(reference.span.file) {
         diagnostic.file.clone_from(&file.name);
     }
