@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ironkit_formats::archive::tar;
 use ironkit_oci::{BlobReader, Derived, Image, Layer, Store};
-use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Path, Source};
+use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Node, Path, Source};
 
 use crate::fixups::{self, Place};
 use crate::layer::{self, LayerError};
@@ -27,6 +27,8 @@ enum Origin {
     Image(Box<Image>, Place),
     /// A tar file inside another file set.
     Archive(Digest, Path),
+    /// A file of several file sets, joined.
+    Joined(Vec<Digest>, Path),
 }
 
 /// Knows for every key of a tree what it is made from. Images are [added](Contents::image) when the tree is assembled;
@@ -79,6 +81,20 @@ impl<'a> Contents<'a> {
         key
     }
 
+    /// The key of a file set with one file at most: the files `path` of several file sets, one after the other, each
+    /// followed by two newlines. Without two of them there is nothing to join, and the set is empty.
+    pub(crate) fn joined(&mut self, files: &[Digest], path: &Path) -> Digest {
+        let mut hasher = key(b"joined");
+        for files in files {
+            hasher.field(files.bytes());
+        }
+        hasher.field(path.as_bytes());
+        let key = hasher.finish();
+        self.origins
+            .insert(key, Origin::Joined(files.to_vec(), path.clone()));
+        key
+    }
+
     /// Refers to a blob of the store, as it is there: compressed, if it is a compressed layer.
     pub(crate) fn blob(&mut self, digest: Digest, size: u64) -> Content {
         self.blobs.insert(digest);
@@ -112,11 +128,16 @@ impl<'a> Contents<'a> {
     /// The file set of `key`: from the store, or made anew and put there.
     pub(crate) fn file_set(&self, key: &Digest) -> Result<FileSet> {
         if let Some(files) = self.stored_files(key)? {
-            return Ok(files);
+            // What is in no image's layer may be gone from the store without the image.
+            let made_here = matches!(self.origins.get(key), Some(Origin::Joined(..)));
+            if !made_here || self.holds(&files)? {
+                return Ok(files);
+            }
         }
         let files = match self.origins.get(key) {
             Some(Origin::Image(image, place)) => self.flatten(image, *place)?,
             Some(Origin::Archive(outer, path)) => self.unpack(outer, path)?,
+            Some(Origin::Joined(outers, path)) => self.join(outers, path)?,
             None => return Err(Error::UnknownFiles(*key)),
         };
         let text = files.to_string();
@@ -210,6 +231,55 @@ impl<'a> Contents<'a> {
             (Err(error), Ok(_)) => Err(error.into()),
             (Ok(_), Ok(entries)) => Ok(entries),
         }
+    }
+
+    /// Whether the contents of `files` are in the store, uncompressed.
+    fn holds(&self, files: &FileSet) -> Result<bool> {
+        for (_, _, node) in files.iter() {
+            if let Kind::File(Content::Blob { layer, .. }) = &node.kind
+                && self.uncompressed(layer)?.is_none()
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// One file of several file sets, joined. It is read twice: its digest is its name in the store.
+    fn join(&self, outers: &[Digest], path: &Path) -> Result<FileSet> {
+        let mut found = Vec::new();
+        for outer in outers {
+            match self.file_set(outer)?.get(path).map(|node| &node.kind) {
+                Some(Kind::File(content)) => found.push(content.clone()),
+                _ => continue,
+            }
+        }
+        let mut files = FileSet::new();
+        if found.len() < 2 {
+            return Ok(files);
+        }
+        let copy = |out: &mut dyn Write| {
+            for content in &found {
+                content.copy_to(self, out)?;
+                out.write_all(b"\n\n")?;
+            }
+            Ok::<_, BoxError>(())
+        };
+        let mut hasher = Hasher::new();
+        copy(&mut hasher).map_err(Error::Contents)?;
+        let digest = hasher.finish();
+        if self.uncompressed(&digest)?.is_none() {
+            self.store
+                .put_derived(LAYERS, &digest, &mut |out| copy(out).map_err(io::Error::other))?;
+        }
+        let content = Content::Blob {
+            layer: digest,
+            offset: 0,
+            size: found.iter().map(|content| content.size() + 2).sum(),
+            digest,
+        };
+        files.insert(path.clone(), Node::new(Kind::File(content), 0o644));
+        Ok(files)
     }
 
     /// A tar file inside a file set, as a file set of its own.

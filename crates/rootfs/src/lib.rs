@@ -8,6 +8,7 @@ mod contents;
 mod error;
 mod files;
 mod fixups;
+mod init;
 mod json;
 mod kernel;
 pub mod layer;
@@ -131,18 +132,7 @@ pub fn assemble(
         tree.kernel = Some(kernel);
         tree.parts.extend(modules);
     }
-    for (index, reference) in manifest.init.iter().enumerate() {
-        let image = &images[&reference.value];
-        tree.parts.push(Part {
-            location: format!("init[{index}]"),
-            name: image.name.repository().to_owned(),
-            source: image.name.to_string(),
-            files: Files::Stored {
-                key: contents.image(image, fixups::Place::System),
-                under: Path::ROOT,
-            },
-        });
-    }
+    tree.parts.extend(init::parts(manifest, images, contents)?);
     for (index, volume) in manifest.volumes.iter().enumerate() {
         let filling = match (&volume.image, layouts.get(volume.name.as_str())) {
             (None, _) => Filling::Blank,

@@ -223,6 +223,55 @@ files:
     ");
 }
 
+#[test]
+fn the_apk_databases_of_init_images_are_joined() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("store")).unwrap();
+    for (name, layer) in [
+        ("a", "f 0600 7:7 9 lib/apk/db/installed =A\n"),
+        ("none", "f 0600 7:7 9 x =A\n"),
+        ("b", "f 0644 0:0 0 lib/apk/db/installed =B\\x0a\n"),
+    ] {
+        let name = format!("docker.io/library/{name}:1");
+        image(&store, &name, "", &[layer]);
+    }
+    for (init, expect) in [
+        ("'a:1'", None),
+        ("'a:1', 'none:1'", None),
+        ("'a:1', 'none:1', 'b:1'", Some("A\n\nB\n\n\n")),
+        ("'b:1', 'a:1'", Some("B\n\n\nA\n\n")),
+        ("'b:1', 'b:1'", Some("B\n\n\nB\n\n\n")),
+    ] {
+        let joined = |store: &Store| {
+            with_tree(
+                store,
+                directory.path(),
+                &format!("init: [{init}]"),
+                &|tree, contents| {
+                    let Some(part) = tree.parts.iter().find(|part| part.location == "init") else {
+                        return Ok(String::new());
+                    };
+                    assert_eq!(part.source, "LINUXKIT.apkinit");
+                    let files = part.files.load(contents).unwrap();
+                    let path = ironkit_tree::Path::parse("lib/apk/db/installed").unwrap();
+                    let node = files.get(&path).unwrap();
+                    assert_eq!((node.mode, node.uid, node.mtime), (0o644, 0, 0));
+                    let ironkit_tree::Kind::File(content) = &node.kind else {
+                        panic!("no file");
+                    };
+                    Ok(String::from_utf8(content.read(contents).unwrap()).unwrap())
+                },
+            )
+            .unwrap()
+        };
+        let again = [joined(&store), joined(&store)];
+        assert_eq!(again, [expect.unwrap_or_default(); 2], "{init}");
+        // Derived data may go at any time.
+        std::fs::remove_dir_all(store.root().join("derived/layers")).ok();
+        assert_eq!(joined(&store), expect.unwrap_or_default(), "{init}");
+    }
+}
+
 /// The same image for each of these architectures, below one name. Its descriptor's digest is that of the index.
 fn images_of_platforms(store: &Store, name: &str, architectures: &[&str]) -> Digest {
     let put = |bytes: &[u8]| store.write_blob(None, &mut &*bytes).unwrap();
