@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use ironkit_formats::archive::tar;
-use ironkit_rootfs::layer::{self, Place};
+use ironkit_rootfs::layer::{self, Budget, Place};
 use ironkit_tree::{BoxError, Digest, FileSet, Path, Source};
 
 const BLOCK: usize = 512;
@@ -25,15 +25,16 @@ pub fn check(data: &[u8]) {
     }
     let (lower, upper) = bytes.split_at(bytes.len().min(usize::from(blocks) * BLOCK));
     let mut files = FileSet::new();
+    let mut budget = Budget::default();
     for layer in [lower, upper] {
         let place = Place {
             layer: Digest::of(layer),
             offset: 0,
         };
-        let Ok(entries) = layer::read(&mut &*layer, place) else {
+        let Ok(entries) = layer::read(&mut &*layer, place, &mut budget) else {
             return;
         };
-        if layer::apply(&mut files, &entries).is_err() {
+        if layer::apply(&mut files, entries, &mut budget).is_err() {
             return;
         }
     }
@@ -54,9 +55,10 @@ pub fn check(data: &[u8]) {
         layer: Digest::of(&archive),
         offset: 0,
     };
-    let entries = layer::read(&mut archive.as_slice(), place).expect("an archive of ours is read");
+    let entries =
+        layer::read(&mut archive.as_slice(), place, &mut budget).expect("an archive of ours is read");
     let mut back = FileSet::new();
-    layer::apply(&mut back, &entries).expect("an archive of ours is applied");
+    layer::apply(&mut back, entries, &mut budget).expect("an archive of ours is applied");
     assert_eq!(explicit(back), explicit(files));
 }
 

@@ -10,11 +10,11 @@ use ironkit_oci::{BlobReader, Derived, Image, Layer, Store};
 use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Node, Path, Source};
 
 use crate::fixups::{self, Place};
-use crate::layer::{self, LayerError};
+use crate::layer::{self, Budget, LayerError};
 use crate::{Error, Result};
 
 /// Changes whenever the same layers give another file set: part of every key.
-const VERSION: &[u8] = b"1";
+const VERSION: &[u8] = b"2";
 /// Derived data: file sets in their text form.
 const FILES: &str = "files";
 /// Derived data: uncompressed layers.
@@ -140,9 +140,8 @@ impl<'a> Contents<'a> {
             Some(Origin::Joined(outers, path)) => self.join(outers, path)?,
             None => return Err(Error::UnknownFiles(*key)),
         };
-        let text = files.to_string();
         self.store
-            .put_derived(FILES, key, &mut |out| out.write_all(text.as_bytes()))?;
+            .put_derived(FILES, key, &mut |out| write!(out, "{files}"))?;
         Ok(files)
     }
 
@@ -166,9 +165,10 @@ impl<'a> Contents<'a> {
 
     fn flatten(&self, image: &Image, place: Place) -> Result<FileSet> {
         let mut files = FileSet::new();
+        let mut budget = Budget::default();
         for layer in &image.layers {
-            self.read_layer(layer)
-                .and_then(|entries| Ok(layer::apply(&mut files, &entries)?))
+            self.read_layer(layer, &mut budget)
+                .and_then(|entries| Ok(layer::apply(&mut files, entries, &mut budget)?))
                 .map_err(|source| Error::in_layer(image, layer, source))?;
         }
         fixups::apply(&mut files, place);
@@ -198,14 +198,14 @@ impl<'a> Contents<'a> {
     }
 
     /// The entries of a layer. On the way its uncompressed form is put into the store, if it is not there.
-    fn read_layer(&self, layer: &Layer) -> Result<Vec<layer::Entry>> {
+    fn read_layer(&self, layer: &Layer, budget: &mut Budget) -> Result<Vec<layer::Entry>> {
         let place = layer::Place {
             layer: layer.diff_id,
             offset: 0,
         };
         if let Some(derived) = self.uncompressed(&layer.diff_id)? {
             let size = derived.size();
-            return Ok(layer::read(&mut derived.open_range(0, size)?, place)?);
+            return Ok(layer::read(&mut derived.open_range(0, size)?, place, budget)?);
         }
         let mut entries = Ok(Vec::new());
         let mut whole = false;
@@ -215,7 +215,7 @@ impl<'a> Contents<'a> {
                 from: &mut stream,
                 to: out,
             };
-            entries = layer::read(&mut tee, place);
+            entries = layer::read(&mut tee, place, budget);
             // What follows the archive belongs to the layer too; reading it to its end verifies the layer.
             io::copy(&mut tee, &mut io::sink())?;
             whole = true;
@@ -293,15 +293,14 @@ impl<'a> Contents<'a> {
             return Err(missing());
         };
         let mut stream = self.layer(layer, *offset, *size).map_err(Error::Contents)?;
-        let entries = layer::read(
-            &mut stream,
-            layer::Place {
-                layer: *layer,
-                offset: *offset,
-            },
-        )?;
+        let place = layer::Place {
+            layer: *layer,
+            offset: *offset,
+        };
+        let mut budget = Budget::default();
+        let entries = layer::read(&mut stream, place, &mut budget)?;
         let mut files = FileSet::new();
-        layer::apply(&mut files, &entries)?;
+        layer::apply(&mut files, entries, &mut budget)?;
         Ok(files)
     }
 }

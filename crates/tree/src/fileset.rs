@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::node::implied_parents;
 use crate::{Content, Digest, Hasher, Kind, Node, Path};
 
 /// Number of an inode inside its [`FileSet`].
@@ -167,12 +166,27 @@ impl FileSet {
         hasher.finish()
     }
 
+    /// The directory right above `path` that is there, or the root; and how many below it on the way to `path` are not.
+    /// What is there may be something else than a directory, but not above it.
+    pub fn nearest_parent(&self, path: &Path) -> (Path, usize) {
+        let mut missing = 0;
+        let mut above = path.parent().unwrap_or_default();
+        while !above.is_root() && !self.names.contains_key(&above) {
+            missing += 1;
+            above = above.parent().unwrap_or_default();
+        }
+        (above, missing)
+    }
+
+    /// Makes the directories above `path` that are missing. Parents of what is there are there too, so that only the
+    /// way up to the first one is looked at.
     fn add_parents(&mut self, path: &Path) {
-        for (parent, node) in implied_parents(path) {
-            if !self.get(&parent).is_some_and(Node::is_directory) {
-                self.remove(&parent);
-                self.insert_implied(parent, node);
-            }
+        let mut above = path.parent().unwrap_or_default();
+        while !above.is_root() && !self.get(&above).is_some_and(Node::is_directory) {
+            let next = above.parent().unwrap_or_default();
+            // In the place of something else, which has nothing below it.
+            self.insert_implied(above, Node::implied_directory());
+            above = next;
         }
     }
 

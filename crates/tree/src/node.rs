@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Digest, Path};
+use crate::Digest;
 
 /// An inode: one or several names share it.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,9 +136,4 @@ impl Node {
         };
         format | self.mode
     }
-}
-
-/// The implied directories above `path`, outermost first.
-pub(crate) fn implied_parents(path: &Path) -> impl Iterator<Item = (Path, Node)> + '_ {
-    path.ancestors().map(|parent| (parent, Node::implied_directory()))
 }

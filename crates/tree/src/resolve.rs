@@ -41,12 +41,13 @@ pub struct Override {
 impl Edits {
     /// Applies the edits: what this part contributes to the result.
     pub fn apply(&self, mut files: FileSet) -> FileSet {
+        // First, as this makes the way to the directory, which may be hidden.
+        for (path, node) in &self.directories {
+            files.insert(path.clone(), node.clone());
+        }
         for path in &self.hidden {
             // Names below a hidden directory may stay: only this very name goes.
             files.remove_name(path);
-        }
-        for (path, node) in &self.directories {
-            files.insert(path.clone(), node.clone());
         }
         files
     }
@@ -274,6 +275,11 @@ mod tests {
     fn an_explicit_directory_beats_an_implied_one_whatever_the_order() {
         check(&[&["d/a"], &["d/"]], &["d:700 d/a", ""], &[]);
         check(&[&["d/"], &["d/a"]], &["d:700", "d/a"], &[]);
+        check(
+            &[&["d/"], &["d/e/f"], &["d/e/"]],
+            &["d:700", "d/e:700 d/e/f", ""],
+            &[],
+        );
     }
 
     #[test]

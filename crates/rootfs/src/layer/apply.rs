@@ -1,10 +1,10 @@
 //! Entries of a layer → on top of the layers below.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ironkit_tree::{FileSet, InodeId, Kind, Path};
 
-use super::{Change, Entry, LayerError};
+use super::{Budget, Change, Entry, LayerError, NAME_MAX, shown};
 
 /// Symbolic links that are followed on the way to one entry: the kernel's own limit.
 const LINKS_MAX: usize = 40;
@@ -16,46 +16,48 @@ const LINKS_MAX: usize = 40;
 /// same layer hides or replaces the name. A parent that is a symbolic link is followed, inside the root.
 ///
 /// # Errors
-/// [`LayerError`]: a name that leaves the root, a hard link to nothing.
-pub fn apply(base: &mut FileSet, entries: &[Entry]) -> Result<(), LayerError> {
-    let lower_links = links_to_lower_layers(base, entries)?;
-    for entry in entries {
+/// [`LayerError`]: a name that leaves the root, a hard link to nothing, too much of something.
+pub fn apply(base: &mut FileSet, entries: Vec<Entry>, budget: &mut Budget) -> Result<(), LayerError> {
+    budget.start_applying(base);
+    let lower_links = links_to_lower_layers(base, &entries, budget)?;
+    for entry in &entries {
         match entry.change {
             Change::Whiteout => {
                 let file = entry.name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
                 if matches!(file, b"" | b".") {
-                    let what = "a whiteout without a name".to_owned();
                     return Err(LayerError::Unsupported {
-                        name: entry.shown(),
-                        what,
+                        name: shown(&entry.name),
+                        what: "a whiteout without a name".to_owned(),
                     });
                 }
-                base.remove(&locate(base, entry, &entry.name)?);
+                base.remove(&locate(base, &entry.name, &entry.name, budget)?);
             }
-            Change::Opaque => base.clear(&locate(base, entry, &entry.name)?),
+            Change::Opaque => base.clear(&locate(base, &entry.name, &entry.name, budget)?),
             Change::Add(_) | Change::HardLink(_) => {}
         }
     }
-    for (index, entry) in entries.iter().enumerate() {
-        match &entry.change {
+    for (index, Entry { name, change }) in entries.into_iter().enumerate() {
+        match change {
             Change::Add(node) => {
-                let path = locate(base, entry, &entry.name)?;
-                refuse_root(entry, &path, node.is_directory())?;
-                base.insert(path, node.clone());
+                let path = locate(base, &name, &name, budget)?;
+                refuse_root(&name, &path, node.is_directory())?;
+                let attributes = node.xattrs.iter().map(|(name, value)| name.len() + value.len());
+                grow(base, &name, &path, attributes.sum(), budget)?;
+                base.insert(path, node);
             }
             Change::HardLink(target) => {
-                let path = locate(base, entry, &entry.name)?;
-                refuse_root(entry, &path, false)?;
-                let target_path = locate(base, entry, target)?;
+                let path = locate(base, &name, &name, budget)?;
+                refuse_root(&name, &path, false)?;
+                grow(base, &name, &path, 0, budget)?;
+                let target_path = locate(base, &name, &target, budget)?;
                 let linked = match lower_links.get(&index) {
                     Some(&inode) => base.link_inode(path, inode),
                     None => base.link(path, &target_path),
                 };
                 if !linked {
-                    let target = String::from_utf8_lossy(target).into_owned();
                     return Err(LayerError::DanglingLink {
-                        name: entry.shown(),
-                        target,
+                        name: shown(&name),
+                        target: shown(&target),
                     });
                 }
             }
@@ -65,12 +67,25 @@ pub fn apply(base: &mut FileSet, entries: &[Entry]) -> Result<(), LayerError> {
     Ok(())
 }
 
+/// Counts what the entry `name` at `path` adds: itself with `more` bytes, and the directories that are missing above it.
+fn grow(
+    base: &FileSet,
+    name: &[u8],
+    path: &Path,
+    more: usize,
+    budget: &mut Budget,
+) -> Result<(), LayerError> {
+    let (_, missing) = base.nearest_parent(path);
+    let bytes = (missing + 1) * path.as_bytes().len() + more;
+    budget.grow(name, base.len() + missing + 1, bytes)
+}
+
 /// The root can only be a directory: anything else would take all away that lies below it.
-fn refuse_root(entry: &Entry, path: &Path, is_directory: bool) -> Result<(), LayerError> {
+fn refuse_root(name: &[u8], path: &Path, is_directory: bool) -> Result<(), LayerError> {
     if path.is_root() && !is_directory {
         let what = "something else than a directory in the place of the root".to_owned();
         return Err(LayerError::Unsupported {
-            name: entry.shown(),
+            name: shown(name),
             what,
         });
     }
@@ -78,49 +93,74 @@ fn refuse_root(entry: &Entry, path: &Path, is_directory: bool) -> Result<(), Lay
 }
 
 /// The hard links whose target this layer itself does not have before them: they mean the lower layers' file.
-fn links_to_lower_layers(base: &FileSet, entries: &[Entry]) -> Result<BTreeMap<usize, InodeId>, LayerError> {
+fn links_to_lower_layers(
+    base: &FileSet,
+    entries: &[Entry],
+    budget: &mut Budget,
+) -> Result<BTreeMap<usize, InodeId>, LayerError> {
+    let mut targets = BTreeSet::new();
+    for entry in entries {
+        if let Change::HardLink(target) = &entry.change {
+            targets.insert(parse(&entry.name, target)?);
+        }
+    }
     let mut links = BTreeMap::new();
-    let mut own = std::collections::BTreeSet::new();
+    let mut own = BTreeSet::new();
     for (index, entry) in entries.iter().enumerate() {
-        match &entry.change {
-            Change::Add(_) => {
-                own.insert(parse(entry, &entry.name)?);
+        if targets.is_empty() {
+            break;
+        }
+        if let Change::HardLink(target) = &entry.change {
+            let target = parse(&entry.name, target)?;
+            if !own.contains(&target) {
+                let path = follow_parents(base, &entry.name, target, budget)?;
+                links.extend(base.inode(&path).map(|inode| (index, inode)));
             }
-            Change::HardLink(target) => {
-                let target = parse(entry, target)?;
-                if !own.contains(&target) {
-                    let path = follow_parents(base, target);
-                    links.extend(base.inode(&path).map(|inode| (index, inode)));
-                }
-                own.insert(parse(entry, &entry.name)?);
+        }
+        if matches!(entry.change, Change::Add(_) | Change::HardLink(_)) {
+            let path = parse(&entry.name, &entry.name)?;
+            if targets.contains(&path) {
+                own.insert(path);
             }
-            Change::Whiteout | Change::Opaque => {}
         }
     }
     Ok(links)
 }
 
-fn parse(entry: &Entry, name: &[u8]) -> Result<Path, LayerError> {
-    Path::parse(name).map_err(|source| LayerError::Name {
-        name: entry.shown(),
+/// The path of a `text` in the entry `name`.
+fn parse(name: &[u8], text: &[u8]) -> Result<Path, LayerError> {
+    Path::parse(text).map_err(|source| LayerError::Name {
+        name: shown(name),
         source,
     })
 }
 
-/// Where an entry goes: its name, with symbolic links among its parents followed.
-fn locate(base: &FileSet, entry: &Entry, name: &[u8]) -> Result<Path, LayerError> {
-    Ok(follow_parents(base, parse(entry, name)?))
+/// Where a `text` of the entry `name` leads: with symbolic links among its parents followed.
+fn locate(base: &FileSet, name: &[u8], text: &[u8], budget: &mut Budget) -> Result<Path, LayerError> {
+    let path = follow_parents(base, name, parse(name, text)?, budget)?;
+    if path.as_bytes().len() > NAME_MAX {
+        return Err(LayerError::Limit {
+            name: shown(name),
+            what: "bytes of a name behind symbolic links",
+            limit: NAME_MAX,
+        });
+    }
+    Ok(path)
 }
 
 /// Follows links as a process would whose root is the image's: an absolute target starts at the root, and `..` stops
 /// there. A loop leaves the path as it is.
-fn follow_parents(base: &FileSet, path: Path) -> Path {
-    let is_link = |path: &Path| {
-        base.get(path)
-            .is_some_and(|node| matches!(node.kind, Kind::Symlink(_)))
-    };
-    if !path.ancestors().any(|above| is_link(&above)) {
-        return path;
+fn follow_parents(base: &FileSet, name: &[u8], path: Path, budget: &mut Budget) -> Result<Path, LayerError> {
+    // What is there has directories above it and nothing else: only the nearest can be a link.
+    let (above, missing) = base.nearest_parent(&path);
+    if missing > 0 {
+        budget.follow(name, missing * path.as_bytes().len())?;
+    }
+    let is_link = base
+        .get(&above)
+        .is_some_and(|node| matches!(node.kind, Kind::Symlink(_)));
+    if !is_link {
+        return Ok(path);
     }
     let split = |bytes: &[u8]| {
         bytes
@@ -133,6 +173,7 @@ fn follow_parents(base: &FileSet, path: Path) -> Path {
     let mut done = Path::ROOT;
     let mut followed = 0;
     while let Some(component) = todo.pop() {
+        budget.follow(name, done.as_bytes().len() + component.len())?;
         match component.as_slice() {
             b"" | b"." => continue,
             b".." => {
@@ -146,7 +187,7 @@ fn follow_parents(base: &FileSet, path: Path) -> Path {
             Some(Kind::Symlink(target)) if !todo.is_empty() => {
                 followed += 1;
                 if followed > LINKS_MAX {
-                    return path;
+                    return Ok(path);
                 }
                 if target.starts_with(b"/") {
                     done = Path::ROOT;
@@ -156,7 +197,7 @@ fn follow_parents(base: &FileSet, path: Path) -> Path {
             _ => done = next,
         }
     }
-    done
+    Ok(done)
 }
 
 #[cfg(test)]
@@ -211,7 +252,7 @@ mod tests {
     fn check(layers: &[&[Entry]], expect: &str) {
         let mut set = FileSet::new();
         for layer in layers {
-            apply(&mut set, layer).unwrap();
+            apply(&mut set, layer.to_vec(), &mut Budget::default()).unwrap();
         }
         let shown: Vec<String> = set
             .iter()
@@ -339,7 +380,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                apply(&mut FileSet::new(), &[entry]).unwrap_err().to_string(),
+                apply(&mut FileSet::new(), vec![entry], &mut Budget::default())
+                    .unwrap_err()
+                    .to_string(),
                 expect
             );
         }

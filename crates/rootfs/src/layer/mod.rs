@@ -5,17 +5,17 @@
 //! anything that a file set cannot hold.
 
 mod apply;
+mod budget;
 mod read;
 
 use ironkit_tree::{Node, PathError};
 
 pub use apply::apply;
+pub use budget::Budget;
 pub use read::{Place, read};
 
 /// Longest name that is accepted, in bytes: PATH_MAX of Linux, past which a booted system could not open it.
 const NAME_MAX: usize = 4096;
-/// Most entries of one layer. A root file system has tens of thousands.
-const ENTRIES_MAX: usize = 4_000_000;
 
 /// One entry of a layer.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,18 +70,20 @@ pub enum LayerError {
         what: String,
     },
     /// More, or longer, than is sane.
-    #[error("the layer has {what}, more than {limit}")]
+    #[error("at entry `{name}` there is too much: {what}, more than {limit}")]
     Limit {
+        /// The beginning of the entry's name.
+        name: String,
         /// What there is too much of.
-        what: String,
+        what: &'static str,
         /// The limit.
         limit: usize,
     },
 }
 
-impl Entry {
-    /// The name for messages.
-    fn shown(&self) -> String {
-        String::from_utf8_lossy(&self.name).into_owned()
-    }
+/// A name for messages: its beginning, if it is long.
+fn shown(name: &[u8]) -> String {
+    const LONG: usize = 200;
+    let text = String::from_utf8_lossy(&name[..name.len().min(LONG)]).into_owned();
+    if name.len() > LONG { text + "…" } else { text }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use ironkit_formats::archive::tar::{self, Reader, typeflag};
 use ironkit_tree::{Content, Digest, Hasher, Kind, Node};
 
-use super::{Change, ENTRIES_MAX, Entry, LayerError, NAME_MAX};
+use super::{Budget, Change, Entry, LayerError, NAME_MAX, shown};
 
 /// Prefix of a whiteout's file name.
 const WHITEOUT: &[u8] = b".wh.";
@@ -25,24 +25,21 @@ pub struct Place {
 ///
 /// # Errors
 /// [`LayerError`]: a broken stream, too much of something, or an entry that is not understood.
-pub fn read(stream: &mut dyn Read, place: Place) -> Result<Vec<Entry>, LayerError> {
+pub fn read(stream: &mut dyn Read, place: Place, budget: &mut Budget) -> Result<Vec<Entry>, LayerError> {
     let mut reader = Reader::new(stream);
     let mut entries = Vec::new();
+    budget.start_reading();
     while let Some(header) = reader.next_entry()? {
-        if entries.len() == ENTRIES_MAX {
-            return Err(LayerError::Limit {
-                what: "entries".into(),
-                limit: ENTRIES_MAX,
-            });
-        }
-        let name = String::from_utf8_lossy(&header.name).into_owned();
         if header.name.len().max(header.link.len()) > NAME_MAX {
-            let start: String = name.chars().take(60).collect();
             return Err(LayerError::Limit {
-                what: format!("a name that is too long ({start}…)"),
+                name: shown(&header.name),
+                what: "bytes of a name",
                 limit: NAME_MAX,
             });
         }
+        let attributes = header.xattrs.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = header.name.len() + header.link.len() + attributes.sum::<usize>();
+        budget.read(&header.name, bytes)?;
         let change = match whiteout(&header.name) {
             Some(entry) => {
                 entries.push(entry);
@@ -64,8 +61,10 @@ fn change(
     reader: &mut Reader<&mut dyn Read>,
     place: Place,
 ) -> Result<Change, LayerError> {
-    let shown = || String::from_utf8_lossy(&header.name).into_owned();
-    let unsupported = |what: String| LayerError::Unsupported { name: shown(), what };
+    let unsupported = |what: String| LayerError::Unsupported {
+        name: shown(&header.name),
+        what,
+    };
     if header.sparse {
         return Err(unsupported("a sparse file".into()));
     }
@@ -132,6 +131,9 @@ fn content(
     if copied != header.size {
         let text = format!("{copied} of {} bytes are there", header.size);
         return Err(broken(io::Error::new(io::ErrorKind::UnexpectedEof, text)));
+    }
+    if copied == 0 {
+        return Ok(Content::Inline([].into()));
     }
     let digest = hasher.finish();
     Ok(Content::Blob {

@@ -8,8 +8,10 @@ use std::io::{self, Read};
 
 use super::format::{BLOCK, typeflag};
 
-/// Longest extended header, in bytes: attributes of a file are at most 64 KiB each.
+/// Most bytes of extended headers before one entry: attributes of a file are at most 64 KiB each.
 const EXTENDED_MAX: u64 = 1 << 20;
+/// What a global header may say about all entries that follow.
+const GLOBAL: [&[u8]; 6] = [b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime"];
 /// Records of PAX headers, by key.
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -107,10 +109,8 @@ impl<R: Read> Reader<R> {
     /// [`ReadError`]. After one, the reader is of no use.
     pub fn next_entry(&mut self) -> Result<Option<Entry>> {
         self.skip_content()?;
-        let mut extended = Extended {
-            records: self.global.clone(),
-            ..Extended::default()
-        };
+        let mut extended = Extended::default();
+        let mut extensions = 0;
         loop {
             let start = self.position;
             let wrong = |what: &str| ReadError::Header {
@@ -121,6 +121,14 @@ impl<R: Read> Reader<R> {
                 return Ok(None);
             };
             let mut entry = parse(&block).map_err(wrong)?;
+            if matches!(entry.typeflag, b'x' | b'X' | b'g' | b'L' | b'K') {
+                extensions = entry.size.saturating_add(extensions + BLOCK as u64);
+                if extensions > EXTENDED_MAX {
+                    return Err(wrong(&format!(
+                        "extended headers of {extensions} bytes, more than {EXTENDED_MAX}"
+                    )));
+                }
+            }
             match entry.typeflag {
                 b'x' | b'X' => {
                     let body = self.extension(&entry)?;
@@ -129,12 +137,13 @@ impl<R: Read> Reader<R> {
                 b'g' => {
                     let body = self.extension(&entry)?;
                     records(&body, &mut self.global).map_err(wrong)?;
-                    extended.records.extend(self.global.clone());
+                    // They stay for all entries to come: what would have to be looked through each time does not.
+                    self.global.retain(|key, _| GLOBAL.contains(&key.as_slice()));
                 }
                 b'L' => extended.name = Some(until_nul(&self.extension(&entry)?).to_vec()),
                 b'K' => extended.link = Some(until_nul(&self.extension(&entry)?).to_vec()),
                 _ => {
-                    extended.apply(&mut entry).map_err(wrong)?;
+                    extended.apply(&self.global, &mut entry).map_err(wrong)?;
                     self.left = if has_content(entry.typeflag) {
                         entry.size
                     } else {
@@ -172,13 +181,6 @@ impl<R: Read> Reader<R> {
     /// The content of a header that says something about the next one.
     fn extension(&mut self, entry: &Entry) -> Result<Vec<u8>> {
         let offset = self.position;
-        if entry.size > EXTENDED_MAX {
-            let what = format!(
-                "an extended header of {} bytes, more than {EXTENDED_MAX}",
-                entry.size
-            );
-            return Err(ReadError::Header { offset, what });
-        }
         self.left = entry.size;
         self.padding = padding(entry.size);
         let mut body = Vec::new();
@@ -227,8 +229,14 @@ impl<R: Read> Read for Reader<R> {
 }
 
 impl Extended {
-    fn apply(&self, entry: &mut Entry) -> std::result::Result<(), &'static str> {
-        let record = |key: &str| self.records.get(key.as_bytes()).filter(|value| !value.is_empty());
+    fn apply(&self, global: &Records, entry: &mut Entry) -> std::result::Result<(), &'static str> {
+        let record = |key: &str| {
+            let found = self
+                .records
+                .get(key.as_bytes())
+                .or_else(|| global.get(key.as_bytes()));
+            found.filter(|value| !value.is_empty())
+        };
         let number = |key: &str, wrong: &'static str| match record(key) {
             None => Ok(None),
             Some(value) => decimal(value).map(Some).ok_or(wrong),
@@ -302,7 +310,7 @@ fn parse(block: &[u8; BLOCK]) -> std::result::Result<Entry, &'static str> {
     } else {
         block[156]
     };
-    let mtime = number(&block[136..148]).ok_or("its time is not a number")?;
+    let mtime = time(&block[136..148]).ok_or("its time is not a number")?;
     Ok(Entry {
         name,
         link: until_nul(&block[157..257]).to_vec(),
@@ -311,7 +319,7 @@ fn parse(block: &[u8; BLOCK]) -> std::result::Result<Entry, &'static str> {
         uid: field(108..116, "its owner is not a number")?,
         gid: field(116..124, "its group is not a number")?,
         size: field(124..136, "its size is not a number")?,
-        mtime: i64::try_from(mtime).map_err(|_| "its time is out of range")?,
+        mtime,
         dev: (
             number(&block[329..337]).unwrap_or(0),
             number(&block[337..345]).unwrap_or(0),
@@ -346,6 +354,16 @@ fn number(field: &[u8]) -> Option<u64> {
         return Some(0);
     }
     u64::from_str_radix(std::str::from_utf8(&text).ok()?, 8).ok()
+}
+
+/// A number that may be negative, before 1970: GNU's binary form is in two's complement.
+fn time(field: &[u8]) -> Option<i64> {
+    if field[0] == 0xff {
+        let (head, tail) = field.split_at(field.len() - 8);
+        let negative = head.iter().all(|&byte| byte == 0xff);
+        return negative.then_some(i64::from_be_bytes(tail.try_into().ok()?));
+    }
+    i64::try_from(number(field)?).ok()
 }
 
 /// Adds `<length> <key>=<value>\n` records; an empty value takes a record away.
@@ -519,6 +537,6 @@ mod tests {
         let sum: u32 = bytes[at..at + BLOCK].iter().map(|&byte| u32::from(byte)).sum();
         bytes[at + 148..at + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         let error = all(&bytes).unwrap_err().to_string();
-        assert!(error.contains("extended header of 8589934591 bytes"), "{error}");
+        assert!(error.contains("extended headers of 8589935103 bytes"), "{error}");
     }
 }
