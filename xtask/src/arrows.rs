@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["manifest", "oci", "tree", "formats", "contract"],
     ),
     ("crates/tree", &[]),
-    ("crates/image", &["tree", "formats"]),
+    ("crates/image", &["tree", "formats", "contract"]),
     ("crates/formats", &["tree"]),
     (
         "crates/package",

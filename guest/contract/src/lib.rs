@@ -6,6 +6,7 @@
 pub mod boot_report;
 pub mod oci;
 pub mod runtime;
+pub mod xattrs;
 
 pub use boot_report::BootReport;
 pub use oci::Spec;

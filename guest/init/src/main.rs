@@ -3,6 +3,7 @@
 //! `/init` of an initramfs, and `/sbin/init` of any other root. One thread, one event loop. Every file here is one
 //! step of the story or what it needs; nothing that fails on the way up stops the machine, it is said and reported.
 
+mod attributes;
 mod boot;
 mod bundle;
 mod button;
@@ -40,7 +41,9 @@ fn main() {
     console::welcome();
     power::catch_ctrl_alt_del();
     let report = report::begin();
-    let mut problems = mounts::mount_all();
+    // The root is still the kernel's own, and can be written to.
+    let mut problems = attributes::apply(Path::new("/"));
+    problems.extend(mounts::mount_all());
     console::adopt();
     let cmdline = cmdline::parse(&fs::read_to_string("/proc/cmdline").unwrap_or_default());
     panics::take_over(cmdline.panic);
