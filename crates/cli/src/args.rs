@@ -254,10 +254,15 @@ pub enum CacheCommand {
         /// Image references
         #[arg(required = true, value_name = "REFERENCE")]
         references: Vec<String>,
-        /// Platform: os/architecture [default: linux and this machine's]
+        /// Platforms: os/architecture, separated by commas or repeated [default: linux and this machine's]
+        #[arg(long, value_delimiter = ',', conflicts_with = "arch")]
+        platform: Vec<ironkit_oci::Platform>,
+        /// Architecture, the operating system being Linux
         #[arg(long)]
-        platform: Option<ironkit_oci::Platform>,
+        arch: Option<String>,
     },
+    /// Send images to their registries
+    Push(CachePushArguments),
     /// Read image archives (OCI or docker save)
     Import {
         /// Files, or - for standard input
@@ -268,31 +273,72 @@ pub enum CacheCommand {
         name: Option<String>,
     },
     /// Write an image to an archive
-    Export {
-        /// Image reference
-        reference: String,
-        /// The archive, or - for standard output
-        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-        outfile: String,
-        /// oci or docker
-        #[arg(long, default_value = "oci")]
-        format: String,
-        /// Platform: os/architecture [default: linux and this machine's]
-        #[arg(long)]
-        platform: Option<ironkit_oci::Platform>,
-    },
+    Export(CacheExportArguments),
     /// Remove images, and the blobs that no other image needs
     Rm {
         /// Image references, as `cache ls` prints them or shorter
         #[arg(required = true, value_name = "REFERENCE")]
         references: Vec<String>,
+        /// Keep those that their registry does not have with the same digest
+        #[arg(long)]
+        published_only: bool,
     },
     /// Remove all images and derived data
     Clean {
         /// Keep the images: remove what none of them needs, and what can be made again
         #[arg(long)]
         unneeded: bool,
+        /// Remove only images that their registry has with the same digest, and keep the rest
+        #[arg(long, conflicts_with = "unneeded")]
+        published_only: bool,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A name that the registry has already is left as it is; with --override it is replaced, where platforms that the registry
+has and the cache has not stay. Mirrors are not written to.
+
+Examples:
+  ironkit cache push registry.example/team/web:1
+  ironkit cache push --remote-name registry.example/team/web:1 web:dev
+  ironkit cache push --override --with-arch-tags registry.example/team/web:1")]
+pub struct CachePushArguments {
+    /// Image references
+    #[arg(required = true, value_name = "REFERENCE")]
+    pub references: Vec<String>,
+    /// Name of the image in the registry, when it is another
+    #[arg(long, value_name = "REFERENCE")]
+    pub remote_name: Option<String>,
+    /// Name the image of each platform too: TAG-ARCHITECTURE
+    #[arg(long)]
+    pub with_arch_tags: bool,
+    /// Push also when the registry has the name
+    #[arg(long = "override")]
+    pub replace: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ironkit cache export --outfile web.tar registry.example/team/web:1
+  ironkit cache export --format docker --outfile - web:1 | docker load
+  ironkit cache export --format filesystem --outfile - web:1 | tar -t")]
+pub struct CacheExportArguments {
+    /// Image reference
+    pub reference: String,
+    /// The archive, or - for standard output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub outfile: String,
+    /// oci, docker (as `docker save`), or filesystem: the image's files
+    #[arg(long, default_value = "oci")]
+    pub format: String,
+    /// Platform: os/architecture [default: linux and this machine's]
+    #[arg(long)]
+    pub platform: Option<ironkit_oci::Platform>,
+    /// Name of the image in the archive, when it is another
+    #[arg(long)]
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]

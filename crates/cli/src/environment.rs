@@ -4,6 +4,7 @@ use std::env;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use ironkit_oci::http::Proxies;
 use ironkit_oci::{Mirror, Platform, RegistryOptions};
 use ironkit_package::{Machine, Naming};
 use ironkit_pipeline::{Context, Error};
@@ -91,18 +92,7 @@ pub fn naming(arguments: &NamingArguments) -> Result<Naming, Error> {
 fn registry(global: &Global, home: &std::path::Path) -> Result<RegistryOptions, Error> {
     let mut options = RegistryOptions::default();
     options.http.extra_roots.clone_from(&global.cert_file);
-    options.http.proxy = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"]
-        .into_iter()
-        .find_map(variable);
-    let exceptions = ["no_proxy", "NO_PROXY"]
-        .into_iter()
-        .find_map(variable)
-        .unwrap_or_default();
-    options.http.no_proxy = exceptions
-        .split(',')
-        .map(|host| host.trim().to_owned())
-        .filter(|h| !h.is_empty())
-        .collect();
+    options.http.proxies = proxies();
     let from_environment = variable("LINUXKIT_MIRROR").unwrap_or_default();
     let given = from_environment
         .split([',', ' '])
@@ -122,6 +112,22 @@ fn registry(global: &Global, home: &std::path::Path) -> Result<RegistryOptions, 
         options.read_docker_config(&file)?;
     }
     Ok(options)
+}
+
+/// `HTTP_PROXY` and its like. The lower case counts first, as in curl.
+fn proxies() -> Proxies {
+    let either = |names: [&str; 2]| names.into_iter().find_map(variable);
+    let all = either(["all_proxy", "ALL_PROXY"]);
+    let except = either(["no_proxy", "NO_PROXY"]).unwrap_or_default();
+    Proxies {
+        http: either(["http_proxy", "HTTP_PROXY"]).or_else(|| all.clone()),
+        https: either(["https_proxy", "HTTPS_PROXY"]).or(all),
+        except: except
+            .split([',', ' '])
+            .filter(|rule| !rule.is_empty())
+            .map(str::to_owned)
+            .collect(),
+    }
 }
 
 /// `[REGISTRY=]URL`.

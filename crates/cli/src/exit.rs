@@ -144,7 +144,6 @@ mod tests {
         for line in [
             "build --o - m.yml",
             "build --dry-run m.yml",
-            "cache push x",
             "push aws x",
             "run qemu --uefi x",
         ] {

@@ -6,5 +6,5 @@
 mod export;
 mod import;
 
-pub use export::{ArchiveFormat, export};
+pub use export::{ArchiveFormat, ExportOptions, export, image};
 pub use import::{ImportOptions, import};

@@ -126,6 +126,14 @@ pub enum Error {
         /// The places that were asked, with their answers.
         tried: Vec<String>,
     },
+    /// A name that the store does not have.
+    #[error("image {name} was not found in the store {}", store.display())]
+    NoName {
+        /// The name.
+        name: String,
+        /// The store's directory.
+        store: PathBuf,
+    },
     /// What was found under a reference is not what its digest says.
     #[error("{reference} is pinned to a digest, but {found} was found")]
     Pinned {
@@ -140,6 +148,26 @@ pub enum Error {
         /// The image.
         reference: Box<Reference>,
         /// The cause.
+        source: Box<Error>,
+    },
+    /// A push that failed; the source says where and why.
+    #[error("cannot push {reference}")]
+    Push {
+        /// The name in the registry.
+        reference: Box<Reference>,
+        /// The cause.
+        source: Box<Error>,
+    },
+    /// A blob that could not be sent.
+    #[error("cannot send blob {digest}: failed after byte {offset} in attempt {attempts}")]
+    Send {
+        /// The blob.
+        digest: Digest,
+        /// How many bytes the registry has.
+        offset: u64,
+        /// How often it was tried.
+        attempts: u32,
+        /// The last failure.
         source: Box<Error>,
     },
     /// One blob of an image could not be had.
@@ -213,6 +241,7 @@ impl Error {
                 Some("fetch the image again with `cache pull`".into())
             }
             Error::CorruptDerived { .. } => Some("run `cache clean` to have it made again".into()),
+            Error::NoName { .. } => Some("`cache ls` lists the names".into()),
             Error::NotFound { .. } => Some("check the spelling of the name and the tag".into()),
             Error::Status { status: 429, .. } => {
                 Some("the registry limits its rate: wait, log in, or use a mirror".into())
@@ -221,7 +250,10 @@ impl Error {
                 Some("the repository does not exist or needs credentials: log in to the registry".into())
             }
             Error::Tls(_) => Some("check the certificate files".into()),
-            Error::Pull { source, .. } | Error::Transfer { source, .. } => source.hint(),
+            Error::Pull { source, .. }
+            | Error::Push { source, .. }
+            | Error::Send { source, .. }
+            | Error::Transfer { source, .. } => source.hint(),
             Error::File { source, .. } | Error::Stream { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull => Some("free some space, or use another cache directory".into()),
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {

@@ -1,27 +1,32 @@
-//! Plain HTTP GET over TCP and TLS: time limits, retries with back-off, redirects, resumed transfers.
+//! HTTP over TCP and TLS: time limits, retries with back-off, redirects, resumed transfers, uploads.
 //!
 //! A server that stalls, drips or breaks off is given up after [`Options::give_up`] without progress. What is
 //! fetched is not judged here: callers know digests and sizes. Nothing here knows of registries.
 
+mod proxy;
 mod response;
 mod tls;
 mod transfer;
 mod url;
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use ureq::Agent;
+use ureq::http::{Method as Verb, Request};
 use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, AsSendBody, SendBody};
 
 use crate::{Error, Result};
 
+pub use proxy::Proxies;
 use response::Body;
 pub use response::Response;
 pub use transfer::{Sink, transfer};
 pub use url::is_private;
+pub(crate) use url::{join, origin};
 
 /// How requests are made.
 #[derive(Debug, Clone)]
@@ -30,11 +35,9 @@ pub struct Options {
     pub user_agent: String,
     /// PEM files with certificate authorities that are trusted beside the system's.
     pub extra_roots: Vec<PathBuf>,
-    /// `http://host:port` of a proxy. None: ask directly.
-    pub proxy: Option<String>,
-    /// Host names, as in `no_proxy`, that are asked directly in spite of a proxy.
-    pub no_proxy: Vec<String>,
-    /// How long one read may wait.
+    /// Who is asked through a proxy.
+    pub proxies: Proxies,
+    /// How long one read or write may wait.
     pub stall: Duration,
     /// How long a connection, its TLS handshake included, may take.
     pub connect: Duration,
@@ -49,14 +52,26 @@ impl Default for Options {
         Options {
             user_agent: concat!("ironkit/", env!("CARGO_PKG_VERSION")).to_owned(),
             extra_roots: Vec::new(),
-            proxy: None,
-            no_proxy: Vec::new(),
+            proxies: Proxies::default(),
             stall: Duration::from_secs(12),
             connect: Duration::from_secs(10),
             give_up: Duration::from_secs(28),
             attempts: 4,
         }
     }
+}
+
+/// What is asked, with the body that goes with it.
+#[derive(Debug, Clone, Copy)]
+pub enum Method<'a> {
+    /// For the body of the answer.
+    Get,
+    /// For its headers.
+    Head,
+    /// To begin something.
+    Post(&'a [u8]),
+    /// To put something in its place.
+    Put(&'a [u8]),
 }
 
 /// Makes requests. Connections are kept and shared between threads.
@@ -92,12 +107,23 @@ impl Client {
 
     /// The same, to be done within `budget` up to the first byte of the body.
     pub fn get_within(&self, url: &str, headers: &[(&str, &str)], budget: Duration) -> Result<Response> {
+        self.ask(Method::Get, url, headers, budget)
+    }
+
+    /// Any request whose body is in memory, retried like [`Client::get`].
+    pub fn ask(
+        &self,
+        method: Method<'_>,
+        url: &str,
+        headers: &[(&str, &str)],
+        budget: Duration,
+    ) -> Result<Response> {
         let start = Instant::now();
         let mut attempt = 0;
         loop {
             attempt += 1;
             let left = budget.saturating_sub(start.elapsed());
-            let outcome = self.follow(url, headers, left);
+            let outcome = self.follow(method, url, headers, left);
             let pause = match &outcome {
                 Ok(response) if !is_transient(response.status) => return outcome,
                 Ok(response) => response.retry_after(),
@@ -111,6 +137,20 @@ impl Client {
             }
             sleep(pause);
         }
+    }
+
+    /// Sends `size` bytes of `body` with `PATCH`: once, since the body cannot be had again. Redirects are not followed.
+    pub fn stream(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &mut dyn Read,
+        size: u64,
+    ) -> Result<Response> {
+        let length = size.to_string();
+        let headers = [headers, &[("content-length", &length)]].concat();
+        let budget = self.options.give_up;
+        self.once(Verb::PATCH, url, &headers, SendBody::from_reader(body), budget)
     }
 
     /// Gets `url` whole into `sink`, resuming where a body was cut; returns the number of bytes. More than
@@ -133,16 +173,33 @@ impl Client {
         transfer(&self.options, url, limit, &mut open, sink)
     }
 
-    /// One request and its redirects.
-    fn follow(&self, url: &str, headers: &[(&str, &str)], budget: Duration) -> Result<Response> {
+    /// One request and its redirects. What changes something on the server is only sent on to another address where
+    /// the answer says that the method stays (307, 308).
+    fn follow(
+        &self,
+        method: Method<'_>,
+        url: &str,
+        headers: &[(&str, &str)],
+        budget: Duration,
+    ) -> Result<Response> {
         const MAX_REDIRECTS: usize = 8;
         let start = Instant::now();
         let mut target = url.to_owned();
         let mut headers = headers.to_vec();
         for _ in 0..=MAX_REDIRECTS {
             let left = budget.saturating_sub(start.elapsed());
-            let response = self.once(&target, &headers, left)?;
-            let redirect = matches!(response.status, 301 | 302 | 303 | 307 | 308);
+            let response = match method {
+                Method::Get => self.once(Verb::GET, &target, &headers, SendBody::none(), left)?,
+                Method::Head => self.once(Verb::HEAD, &target, &headers, SendBody::none(), left)?,
+                Method::Post(body) => self.once(Verb::POST, &target, &headers, body, left)?,
+                Method::Put(body) => self.once(Verb::PUT, &target, &headers, body, left)?,
+            };
+            let asks = matches!(method, Method::Get | Method::Head);
+            let redirect = match response.status {
+                301..=303 => asks,
+                307 | 308 => true,
+                _ => false,
+            };
             let Some(location) = response.header("location").filter(|_| redirect) else {
                 return Ok(response);
             };
@@ -163,22 +220,49 @@ impl Client {
     }
 
     /// One request and its answer.
-    fn once(&self, url: &str, headers: &[(&str, &str)], budget: Duration) -> Result<Response> {
+    fn once(
+        &self,
+        method: Verb,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: impl AsSendBody,
+        budget: Duration,
+    ) -> Result<Response> {
         // A timer of zero would never fire.
         let within = |limit: Duration| Some(limit.min(budget).max(Duration::from_millis(100)));
-        let mut request = self.agent(url)?.get(url);
+        // A registry may have to look at all that it was sent before it answers.
+        let think = match method {
+            Verb::PUT | Verb::PATCH => self.options.give_up,
+            _ => self.options.stall,
+        };
+        let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request
-            .config()
+            .body(body)
+            .map_err(|error| broken(url, error.to_string(), false))?;
+        let agent = self.agent(url)?;
+        let proxy = self
+            .options
+            .proxies
+            .for_url(url)
+            .map(proxy::connect_through)
+            .transpose()?;
+        let request = agent
+            .configure_request(request)
+            .proxy(proxy)
             .timeout_resolve(within(self.options.connect))
             .timeout_connect(within(self.options.connect))
             .timeout_send_request(within(self.options.stall))
-            .timeout_recv_response(within(self.options.stall))
-            .timeout_per_read(within(self.options.stall))
+            .timeout_recv_response(within(think))
+            .timeout_per_read(within(think))
+            .timeout_per_write(within(self.options.stall))
             .build();
-        let (parts, body) = request.call().map_err(|error| failed(url, &error))?.into_parts();
+        let (parts, body) = agent
+            .run(request)
+            .map_err(|error| failed(url, &error))?
+            .into_parts();
         let reader = body.into_with_config().limit(u64::MAX).reader();
         let body = Body::new(Box::new(reader), self.options.stall.min(budget));
         Ok(Response {
@@ -213,7 +297,7 @@ fn agent(options: &Options, tls: Option<ureq::tls::TlsConfig>) -> Result<Agent> 
         .max_redirects_will_error(false)
         .user_agent(options.user_agent.as_str())
         .accept_encoding("identity")
-        .proxy(proxy(options)?);
+        .proxy(None);
     if let Some(tls) = tls {
         config = config.tls_config(tls);
     }
@@ -223,31 +307,6 @@ fn agent(options: &Options, tls: Option<ureq::tls::TlsConfig>) -> Result<Agent> 
         DefaultConnector::default(),
         resolver,
     ))
-}
-
-fn proxy(options: &Options) -> Result<Option<ureq::Proxy>> {
-    let Some(address) = &options.proxy else {
-        return Ok(None);
-    };
-    let error =
-        |reason: &dyn ToString| broken(address, format!("not a proxy: {}", reason.to_string()), false);
-    let given = ureq::Proxy::new(address).map_err(|reason| error(&reason))?;
-    let mut builder = ureq::Proxy::builder(given.protocol())
-        .host(given.host())
-        .port(given.port());
-    if let Some(user) = given.username() {
-        builder = builder.username(user);
-    }
-    if let Some(password) = given.password() {
-        builder = builder.password(password);
-    }
-    for host in ["localhost", "127.0.0.1", "::1"]
-        .into_iter()
-        .chain(options.no_proxy.iter().map(String::as_str))
-    {
-        builder = builder.no_proxy(host);
-    }
-    builder.build().map(Some).map_err(|reason| error(&reason))
 }
 
 /// Half a second, one, two, four.

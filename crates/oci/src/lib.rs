@@ -3,7 +3,7 @@
 //! - [`Reference`] and [`Platform`] say what is wanted.
 //! - [`Store`] is an OCI image layout with derived data beside it. [`Store::find`] gives an [`Image`], whose
 //!   [`Layer`]s are read as verified tar streams.
-//! - [`Registry::pull`] fetches an image into a store.
+//! - [`Registry::pull`] fetches an image into a store, [`Registry::push`] sends one.
 //! - [`import`] and [`export`] do the same with archives.
 //! - [`document`] are the JSON documents of an image, [`http`] the requests.
 //!
@@ -20,14 +20,14 @@ mod reference;
 mod registry;
 mod store;
 
-pub use archive::{ArchiveFormat, ImportOptions, export, import};
+pub use archive::{ArchiveFormat, ExportOptions, ImportOptions, export, image, import};
 pub use document::{Descriptor, ImageConfig};
 pub use error::{Error, Result};
 pub use ironkit_tree::Digest;
 pub use layer::{LayerReader, MAX_UNCOMPRESSED};
 pub use platform::Platform;
 pub use reference::Reference;
-pub use registry::{Credentials, Mirror, Progress, Registry, RegistryOptions};
+pub use registry::{Credentials, Mirror, Progress, PushOptions, Pushed, Registry, RegistryOptions};
 pub use store::{
     BlobReader, BlobWriter, Clean, Derived, DerivedRange, Image, Layer, Layout, LayoutLookup, Lookup,
     MAX_SMALL_BLOB, Removed, Store, StoredImage,

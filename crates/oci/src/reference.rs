@@ -55,6 +55,22 @@ impl Reference {
         Reference { tag, ..self.clone() }
     }
 
+    /// The same repository with `tag` and no digest.
+    ///
+    /// # Errors
+    /// A text that is no tag.
+    pub fn with_tag(&self, tag: &str) -> Result<Reference, Error> {
+        check_tag(tag).map_err(|reason| Error::Reference {
+            text: format!("{}/{}:{tag}", self.registry, self.repository),
+            reason,
+        })?;
+        Ok(Reference {
+            tag: Some(tag.to_owned()),
+            digest: None,
+            ..self.clone()
+        })
+    }
+
     /// The same repository, pinned to `digest` and nothing else.
     pub fn with_digest(&self, digest: Digest) -> Reference {
         Reference {

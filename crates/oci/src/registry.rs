@@ -1,14 +1,17 @@
-//! Pulling images from registries (OCI distribution specification 1.1, Docker's registry interface 2).
+//! Images from registries and into them (OCI distribution specification 1.1, Docker's registry interface 2).
 //!
 //! Of an image only the wanted platform is fetched: its manifest, configuration and layers, and the index that
 //! leads to them, so that the name keeps pointing at the index. Everything is verified before the store names
-//! it. Pushing is not here yet.
+//! it. What is pushed is described in [`push`].
 
 mod auth;
 mod credentials;
 mod fetch;
 mod layout;
+mod merge;
+mod push;
 mod session;
+mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,6 +23,7 @@ use crate::store::{candidates, layers};
 use crate::{Digest, Error, Image, Platform, Reference, Result, Store};
 
 pub use credentials::Credentials;
+pub use push::{PushOptions, Pushed};
 use session::Session;
 
 /// The largest index or manifest that is fetched, as registries limit them: 4 MiB.
@@ -66,18 +70,18 @@ impl Default for RegistryOptions {
 }
 
 impl RegistryOptions {
-    /// Adds the credentials of a docker or podman configuration file.
+    /// Adds the credentials of a docker or podman configuration file; see [`Credentials::read`].
     pub fn read_docker_config(&mut self, path: &Path) -> Result<()> {
         self.credentials.read(path)
     }
 }
 
-/// What a pull tells while it works. Calls come from several threads.
+/// What a pull or push tells while it works. Calls come from several threads.
 pub trait Progress: Sync {
-    /// A blob of `size` bytes will be fetched for the image `name`.
+    /// A blob of `size` bytes is on its way, for the image `name`.
     fn blob(&self, _name: &str, _digest: &Digest, _size: u64) {}
 
-    /// `bytes` more bytes of a blob have arrived.
+    /// `bytes` more bytes of a blob have been received or sent.
     fn advance(&self, _digest: &Digest, _bytes: u64) {}
 
     /// Something that a person may want to know.
@@ -94,6 +98,8 @@ pub struct Registry {
     options: RegistryOptions,
     /// `Authorization` headers by base address and repository.
     tokens: Mutex<BTreeMap<String, String>>,
+    /// Base addresses of registries on private networks, by host: whether they speak TLS was tried out.
+    bases: Mutex<BTreeMap<String, String>>,
 }
 
 impl Registry {
@@ -104,6 +110,7 @@ impl Registry {
             client,
             options,
             tokens: Mutex::new(BTreeMap::new()),
+            bases: Mutex::new(BTreeMap::new()),
         })
     }
 
@@ -116,7 +123,7 @@ impl Registry {
         platform: &Platform,
         progress: &dyn Progress,
     ) -> Result<Image> {
-        let session = self.session(reference).map_err(named(reference))?;
+        let session = self.session(reference, progress).map_err(named(reference))?;
         Pull {
             session,
             store,
@@ -138,6 +145,14 @@ fn named(reference: &Reference) -> impl Fn(Error) -> Error + Copy + '_ {
             reference: reference.clone().into(),
             source: Box::new(source),
         },
+    }
+}
+
+impl Registry {
+    /// Whether the registry, or its mirror, has this very image or index under that name.
+    pub fn has(&self, reference: &Reference, digest: &Digest, progress: &dyn Progress) -> Result<bool> {
+        let there = self.session(reference, progress)?.head(reference)?;
+        Ok(there == Some(*digest))
     }
 }
 

@@ -5,7 +5,9 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use ironkit_oci::{ArchiveFormat, Error, ImportOptions, Reference, Result, Store, export, import};
+use ironkit_oci::{
+    ArchiveFormat, Error, ExportOptions, ImportOptions, Reference, Result, Store, export, import,
+};
 use support::{Codec, Made, amd64, have, image, index, leftovers, noise, open, reference, run};
 
 const NAME: &str = "docker.io/org/some:1.2";
@@ -20,7 +22,8 @@ fn sample() -> Made {
 
 fn exported(store: &Store, format: ArchiveFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
-    export(store, &reference(NAME), &amd64(), format, &mut bytes).expect("an archive");
+    let options = ExportOptions { format, name: None };
+    export(store, &reference(NAME), &amd64(), &options, &mut bytes).expect("an archive");
     bytes
 }
 

@@ -182,12 +182,12 @@ fn removing_keeps_what_others_need() {
     one.put(&store, &reference("a:1"));
     one.put(&store, &reference("a:2"));
     index(&[("amd64", &two)]).put(&store, &reference("b"));
-    let removed = store.remove(&reference("a:1")).expect("removed");
+    let removed = store.remove("docker.io/library/a:1").expect("removed");
     assert_eq!((removed.images, removed.blobs), (1, 0));
     // Somebody who has found an image can read it, whatever is removed meanwhile.
     let other = open(directory.path());
     read(&other, &one, "a:2").expect("whole");
-    let removed = store.remove(&reference("a:2")).expect("removed");
+    let removed = store.remove("docker.io/library/a:2").expect("removed");
     assert!(removed.postponed);
     read_layers(&other, &one);
     drop(other);
@@ -195,8 +195,8 @@ fn removing_keeps_what_others_need() {
     assert_eq!((removed.images, removed.blobs), (0, 3));
     read(&store, &two, "b").expect("whole");
     assert!(matches!(
-        store.remove(&reference("a:2")),
-        Err(Error::NotFound { .. })
+        store.remove("docker.io/library/a:2"),
+        Err(Error::NoName { .. })
     ));
     store.clean(Clean::Everything).expect("cleaned");
     assert!(store.images().expect("a list").is_empty());
@@ -460,7 +460,7 @@ fn writes_until_it_is_killed() {
             .expect("derived");
         if round % 7 == 0 {
             store
-                .remove(&reference(&format!("k:{}", round % 5)))
+                .remove(&format!("docker.io/library/k:{}", round % 5))
                 .expect("removed");
         }
     }

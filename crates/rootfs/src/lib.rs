@@ -8,6 +8,7 @@ mod contents;
 mod error;
 mod files;
 mod fixups;
+mod flat;
 mod init;
 mod json;
 mod kernel;
@@ -25,6 +26,7 @@ use ironkit_tree::{FileSet, Files, Kind, Node, Part, Path, Tree};
 pub use bundle::LABEL;
 pub use contents::Contents;
 pub use error::{Error, Result};
+pub use flat::write_flat;
 use volume::Filling;
 
 /// What of the builder's machine a manifest can refer to.

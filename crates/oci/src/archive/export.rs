@@ -20,54 +20,69 @@ pub enum ArchiveFormat {
     Docker,
 }
 
+/// How an image is exported.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// The kind of archive.
+    pub format: ArchiveFormat,
+    /// The name that the image has in it; None: the one that it was asked for by.
+    pub name: Option<Reference>,
+}
+
 /// Writes the image with that name for that platform as an archive that can be imported under its name.
 /// The blobs are verified on the way; after an error, what was written is of no use.
 pub fn export(
     store: &Store,
     reference: &Reference,
     platform: &Platform,
-    format: ArchiveFormat,
+    options: &ExportOptions,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let image = match store.lookup(reference, platform)? {
-        Lookup::Found(image) => image,
-        Lookup::Unknown => {
-            let tried = vec![format!("the store {}", store.root().display())];
-            return Err(Error::NotFound {
-                reference: reference.clone().into(),
-                tried,
-            });
-        }
-        Lookup::OtherPlatforms(available) => {
-            let (reference, wanted) = (reference.clone().into(), platform.clone().into());
-            return Err(Error::NoPlatform {
-                reference,
-                wanted,
-                available,
-            });
-        }
-        Lookup::Incomplete(missing) => {
-            return Err(match missing.first() {
-                Some(digest) => Error::MissingBlob { digest: *digest },
-                None => Error::NotFound {
-                    reference: reference.clone().into(),
-                    tried: Vec::new(),
-                },
-            });
-        }
-    };
-    match format {
-        ArchiveFormat::Oci => oci(store, &image, out),
-        ArchiveFormat::Docker => docker(store, &image, out),
+    let image = image(store, reference, platform)?;
+    let name = options
+        .name
+        .clone()
+        .unwrap_or_else(|| image.name.clone())
+        .or_latest();
+    match options.format {
+        ArchiveFormat::Oci => oci(store, &image, &name, out),
+        ArchiveFormat::Docker => docker(store, &image, &name, out),
     }
 }
 
-fn oci(store: &Store, image: &Image, out: &mut dyn Write) -> Result<()> {
+/// The image with that name for that platform, or an error that says why the store does not have it.
+pub fn image(store: &Store, reference: &Reference, platform: &Platform) -> Result<Image> {
+    let mut found = store.lookup(reference, platform)?;
+    if found == Lookup::Unknown && reference.or_latest() != *reference {
+        found = store.lookup(&reference.or_latest(), platform)?;
+    }
+    match found {
+        Lookup::Found(image) => Ok(*image),
+        Lookup::Unknown => Err(Error::NotFound {
+            reference: reference.clone().into(),
+            tried: vec![format!("the store {}", store.root().display())],
+        }),
+        Lookup::OtherPlatforms(available) => Err(Error::NoPlatform {
+            reference: reference.clone().into(),
+            wanted: platform.clone().into(),
+            available,
+        }),
+        Lookup::Incomplete(missing) => Err(match missing.first() {
+            Some(digest) => Error::MissingBlob { digest: *digest },
+            None => Error::NotFound {
+                reference: reference.clone().into(),
+                tried: Vec::new(),
+            },
+        }),
+    }
+}
+
+fn oci(store: &Store, image: &Image, name: &Reference, out: &mut dyn Write) -> Result<()> {
     let root = store.root_of(&image.name)?;
     let mut root = root.ok_or(Error::MissingBlob { digest: image.digest })?;
     let annotations = root.annotations.get_or_insert_default();
     for key in [REF_NAME, CONTAINERD_NAME] {
-        annotations.insert(key.to_owned(), image.name.to_string());
+        annotations.insert(key.to_owned(), name.to_string());
     }
     let mut wanted = BTreeSet::from([image.config_digest]);
     wanted.extend(store.way_to(&root, &image.digest));
@@ -112,14 +127,14 @@ fn oci(store: &Store, image: &Image, out: &mut dyn Write) -> Result<()> {
     archive.finish().map_err(Error::stream("write the archive"))
 }
 
-fn docker(store: &Store, image: &Image, out: &mut dyn Write) -> Result<()> {
+fn docker(store: &Store, image: &Image, name: &Reference, out: &mut dyn Write) -> Result<()> {
     let config = store.read_blob(&image.config_digest)?;
     let config_name = format!("{}.json", image.config_digest.hex());
     let layer_name = |layer: &Layer| format!("{}.tar", layer.diff_id.hex());
-    let tag = image.name.tag().unwrap_or("latest");
+    let tag = name.tag().unwrap_or("latest");
     let saved = json!([{
         "Config": config_name,
-        "RepoTags": [format!("{}/{}:{tag}", image.name.registry(), image.name.repository())],
+        "RepoTags": [format!("{}/{}:{tag}", name.registry(), name.repository())],
         "Layers": image.layers.iter().map(layer_name).collect::<Vec<_>>(),
     }]);
     let blobs = Blobs {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// Where `location`, an answer's header, leads when it came from `base`.
-pub(super) fn join(base: &str, location: &str) -> String {
+pub(crate) fn join(base: &str, location: &str) -> String {
     let origin = origin(base);
     let scheme = base.split_once("://").map_or("http", |(scheme, _)| scheme);
     let path_end = base.find(['?', '#']).unwrap_or(base.len());
@@ -20,7 +20,7 @@ pub(super) fn join(base: &str, location: &str) -> String {
 }
 
 /// The scheme and authority of an address: `https://host:port`.
-pub(super) fn origin(url: &str) -> &str {
+pub(crate) fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..]
         .find(['/', '?', '#'])

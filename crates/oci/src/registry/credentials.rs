@@ -1,101 +1,156 @@
-//! Who we are to which registry, as docker's and podman's configuration files say it. Credential helpers are
-//! not called.
+//! Who we are to which registry, as docker's and podman's configuration files and credential helpers say it.
 
-use std::collections::BTreeMap;
+mod base64;
+mod file;
+mod helper;
+
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
-use serde::Deserialize;
+use crate::Result;
 
-use crate::{Error, Result};
+/// How long a credential helper may take: it may have to ask a server, but nobody waits for it for ever.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// User names and passwords by registry.
-#[derive(Debug, Clone, Default)]
+/// Logins by registry.
+#[derive(Debug, Clone)]
 pub struct Credentials {
-    /// By the key in the configuration file, without scheme and trailing path of version 1.
-    logins: BTreeMap<String, Login>,
+    /// Those that the caller gave; they come first.
+    given: file::File,
+    /// Configuration files, the first that has a login counts.
+    files: Vec<file::File>,
+    /// How long a credential helper may take.
+    patience: Duration,
 }
 
-/// A user name and a password.
-#[derive(Clone)]
-pub(super) struct Login {
-    user: String,
-    password: String,
+impl Default for Credentials {
+    fn default() -> Credentials {
+        Credentials {
+            given: file::File::default(),
+            files: Vec::new(),
+            patience: PATIENCE,
+        }
+    }
+}
+
+/// What is shown to a registry or its token server.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Login {
+    /// A user name and a password.
+    Password { user: String, password: String },
+    /// A refresh token (OAuth 2.0), to be exchanged at the token server.
+    Identity(String),
+    /// A token for the registry itself.
+    Bearer(String),
+}
+
+/// What was found.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Found {
+    /// The login; None to go on without one.
+    pub(super) login: Option<Login>,
+    /// Helpers that could not be asked.
+    pub(super) problems: Vec<String>,
 }
 
 impl Credentials {
     /// Adds a login for a registry, or for a repository path in it.
     pub fn add(&mut self, registry: &str, user: &str, password: &str) {
-        let login = Login {
+        let login = Login::Password {
             user: user.to_owned(),
             password: password.to_owned(),
         };
-        self.logins.insert(key(registry), login);
+        self.given.logins.insert(key(registry), login);
     }
 
-    /// Adds those of a configuration file: its `auths`.
-    pub(super) fn read(&mut self, path: &Path) -> Result<()> {
-        #[derive(Deserialize)]
-        struct File {
-            #[serde(default)]
-            auths: BTreeMap<String, Entry>,
-        }
-        #[derive(Deserialize)]
-        struct Entry {
-            #[serde(default)]
-            auth: Option<String>,
-            #[serde(default)]
-            username: Option<String>,
-            #[serde(default)]
-            password: Option<String>,
-        }
-        let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
-        let what = path.display().to_string();
-        let file: File = serde_json::from_slice(&bytes).map_err(|error| Error::document(&what, error))?;
-        for (registry, entry) in file.auths {
-            if let Some(text) = entry.auth.filter(|text| !text.is_empty()) {
-                let plain = decode(&text).and_then(|bytes| String::from_utf8(bytes).ok());
-                let login = plain.as_deref().and_then(|plain| plain.split_once(':'));
-                let (user, password) = login.ok_or_else(|| {
-                    Error::document(
-                        &what,
-                        format!("the entry of {registry} is not base64 of user:password"),
-                    )
-                })?;
-                self.add(&registry, user, password.trim_end_matches('\0'));
-            } else if let (Some(user), Some(password)) = (entry.username, entry.password) {
-                self.add(&registry, &user, &password);
-            }
-        }
+    /// Adds what a configuration file says: `auths`, `credHelpers`, `credsStore`. Files that were added before count
+    /// more.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not a configuration file.
+    pub fn read(&mut self, path: &Path) -> Result<()> {
+        self.files.push(file::read(path)?);
         Ok(())
     }
 
-    /// The login for a repository: the longest path that was named counts.
-    pub(super) fn find(&self, registry: &str, repository: &str) -> Option<Login> {
-        let mut name = format!("{}/{repository}", key(registry));
-        loop {
-            if let Some(login) = self.logins.get(&name) {
-                return Some(login.clone());
+    /// How long a credential helper may take; 20 s when it is not said.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// The login for a repository. In each file the longest path that was named counts, a helper named for it before a
+    /// password; then the helper for all registries. A helper that fails is passed over.
+    pub(super) fn find(&self, registry: &str, repository: &str) -> Found {
+        let mut found = Found::default();
+        for file in std::iter::once(&self.given).chain(&self.files) {
+            let mut name = format!("{}/{repository}", key(registry));
+            loop {
+                if let Some(helper) = file.helpers.get(&name)
+                    && self.ask(helper, registry, &mut found)
+                {
+                    return found;
+                }
+                if let Some(login) = file.logins.get(&name) {
+                    found.login = Some(login.clone());
+                    return found;
+                }
+                match name.rfind('/') {
+                    Some(end) => name.truncate(end),
+                    None => break,
+                }
             }
-            name.truncate(name.rfind('/')?);
+            if let Some(helper) = &file.store
+                && self.ask(helper, registry, &mut found)
+            {
+                return found;
+            }
+        }
+        found
+    }
+
+    /// Whether the helper knows a login.
+    fn ask(&self, name: &str, registry: &str, found: &mut Found) -> bool {
+        let server = match key(registry).as_str() {
+            "docker.io" => "https://index.docker.io/v1/".to_owned(),
+            other => other.to_owned(),
+        };
+        match helper::ask(name, &server, self.patience) {
+            Ok(helper::Answer::Login(login)) => {
+                found.login = Some(login);
+                true
+            }
+            Ok(helper::Answer::Unknown) => false,
+            Err(problem) => {
+                found.problems.push(problem);
+                false
+            }
         }
     }
 }
 
 impl Login {
-    /// As the value of an `Authorization` header.
-    pub(super) fn basic(&self) -> String {
-        format!(
-            "Basic {}",
-            encode(format!("{}:{}", self.user, self.password).as_bytes())
-        )
+    /// As the value of an `Authorization` header for the registry itself.
+    pub(super) fn header(&self) -> Option<String> {
+        match self {
+            Login::Password { user, password } => {
+                let plain = format!("{user}:{password}");
+                Some(format!("Basic {}", base64::encode(plain.as_bytes())))
+            }
+            Login::Bearer(token) => Some(format!("Bearer {token}")),
+            Login::Identity(_) => None,
+        }
     }
 }
 
 /// Passwords stay out of logs.
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:…", self.user)
+        match self {
+            Login::Password { user, .. } => write!(f, "{user}:…"),
+            Login::Identity(_) => write!(f, "an identity token"),
+            Login::Bearer(_) => write!(f, "a registry token"),
+        }
     }
 }
 
@@ -113,60 +168,9 @@ fn key(registry: &str) -> String {
     }
 }
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Base64 (RFC 4648, section 4).
-fn encode(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word =
-            chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = word >> (18 - 6 * place) & 63;
-            let known = place <= chunk.len();
-            text.push(if known {
-                char::from(ALPHABET[digit as usize])
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let (mut word, mut bits) = (0u32, 0);
-    for byte in text.trim().trim_end_matches('=').bytes() {
-        let digit = ALPHABET.iter().position(|known| *known == byte)?;
-        word = word << 6 | u32::try_from(digit).ok()?;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(word >> bits & 255).ok()?);
-        }
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_round_trips() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("user:päß?", "dXNlcjpww6TDnz8="),
-        ] {
-            assert_eq!(encode(bytes.as_bytes()), text);
-            assert_eq!(decode(text).as_deref(), Some(bytes.as_bytes()), "{text}");
-        }
-        assert_eq!(decode("a*b"), None);
-    }
 
     #[test]
     fn the_longest_path_counts() {
@@ -176,13 +180,68 @@ mod tests {
         credentials.add("localhost:5000/team", "team", "x");
         for (registry, repository, expect) in [
             ("docker.io", "library/nginx", Some("hub")),
+            ("index.docker.io", "library/nginx", Some("hub")),
             ("localhost:5000", "a/b", Some("local")),
             ("localhost:5000", "team/b", Some("team")),
             ("localhost:5000", "teams/b", Some("local")),
             ("localhost", "a", None),
         ] {
-            let found = credentials.find(registry, repository).map(|login| login.user);
-            assert_eq!(found.as_deref(), expect, "{registry}/{repository}");
+            let found = credentials.find(registry, repository).login;
+            let user = found.map(|login| format!("{login:?}"));
+            let expect = expect.map(|user| format!("{user}:…"));
+            assert_eq!(user, expect, "{registry}/{repository}");
+        }
+    }
+
+    #[test]
+    fn files_say_who_we_are() {
+        // user:pass, user:pa:ss, not base64, no colon
+        for (json, expect) in [
+            (
+                r#"{"auths":{"r.example":{"auth":"dXNlcjpwYXNz"}}}"#,
+                Ok(Some("user:…")),
+            ),
+            (
+                r#"{"auths":{"https://r.example/v2/":{"auth":"dXNlcjpwYTpzcw=="}}}"#,
+                Ok(Some("user:…")),
+            ),
+            (
+                r#"{"auths":{"r.example":{"username":"u","password":"p"}}}"#,
+                Ok(Some("u:…")),
+            ),
+            (
+                r#"{"auths":{"r.example":{"auth":"MDA6","identitytoken":"t"}}}"#,
+                Ok(Some("an identity token")),
+            ),
+            (
+                r#"{"auths":{"r.example":{"registrytoken":"t"}}}"#,
+                Ok(Some("a registry token")),
+            ),
+            (r#"{"auths":{"r.example":{}}}"#, Ok(None)),
+            (r#"{"auths":null,"HttpHeaders":{}}"#, Ok(None)),
+            (r#"{"credHelpers":null,"credsStore":""}"#, Ok(None)),
+            (
+                r#"{"auths":{"r.example":{"auth":"%%%"}}}"#,
+                Err("r.example is not base64"),
+            ),
+            (
+                r#"{"auths":{"r.example":{"auth":"dXNlcg=="}}}"#,
+                Err("r.example is not base64"),
+            ),
+            (r#"{"auths":["#, Err("config.json")),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("config.json");
+            std::fs::write(&path, json).expect("a file");
+            let mut credentials = Credentials::default();
+            let read = credentials.read(&path);
+            let found = credentials.find("r.example", "a/b").login;
+            let found = found.map(|login| format!("{login:?}"));
+            match (read, expect) {
+                (Ok(()), Ok(expect)) => assert_eq!(found.as_deref(), expect, "{json}"),
+                (Err(error), Err(expect)) => assert!(error.to_string().contains(expect), "{json}: {error}"),
+                (read, _) => panic!("{json}: {read:?}"),
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ impl Registry {
         platforms: &[Platform],
         progress: &dyn Progress,
     ) -> Result<Layout> {
-        let session = self.session(reference).map_err(named(reference))?;
+        let session = self.session(reference, progress).map_err(named(reference))?;
         let mut pull = Pull {
             session: &session,
             store,

@@ -1,60 +1,101 @@
 //! One repository of one registry: where it is, how to get in, its documents.
 
 use std::io;
-use std::sync::PoisonError;
+use std::sync::{OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::credentials::Login;
-use super::{Fetched, MAX_MANIFEST, Registry, auth};
+use super::credentials::Found;
+use super::{Fetched, MAX_MANIFEST, Progress, Registry, auth};
 use crate::document::{Descriptor, Document, is_document, media};
-use crate::http::{Client, Response, Sink, is_private, transfer};
+use crate::http::{Client, Method, Response, Sink, is_private, origin, transfer};
 use crate::{Digest, Error, Reference, Result, Store};
 
 /// How often a document that is not what its digest says is asked for.
 const TRIES: u32 = 2;
 
+/// What is to be done in a repository, as scopes of tokens name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Pull,
+    Push,
+}
+
+/// Sends a request with the headers that it gets.
+type Send<'a> = dyn FnMut(&[(&str, &str)]) -> Result<Response> + 'a;
+
 /// Requests to one repository.
 pub(super) struct Session<'a> {
     registry: &'a Registry,
+    progress: &'a dyn Progress,
+    purpose: Purpose,
     /// The registry as a person knows it.
     name: String,
     /// The address in front of `/v2/`.
     base: String,
     /// The repository's path there.
     path: String,
-    login: Option<Login>,
+    /// The registry as credentials name it.
+    account: String,
+    /// Asked for when the registry wants to know who we are.
+    login: OnceLock<Found>,
 }
 
 impl Registry {
     /// Where a reference leads: a mirror, plain HTTP, or HTTPS.
-    pub(super) fn session(&self, reference: &Reference) -> Result<Session<'_>> {
+    pub(super) fn session<'a>(
+        &'a self,
+        reference: &Reference,
+        progress: &'a dyn Progress,
+    ) -> Result<Session<'a>> {
         let fits = |registry: &str| {
-            registry == reference.registry() || (is_hub(registry) && is_hub(reference.registry()))
+            registry == "*"
+                || registry == reference.registry()
+                || (is_hub(registry) && is_hub(reference.registry()))
         };
         let mirrors = &self.options.mirrors;
         let mirror = mirrors
             .iter()
             .rev()
             .find(|mirror| mirror.registry.as_deref().is_none_or(fits));
-        let (base, path) = match mirror {
-            Some(mirror) => mirror_of(&mirror.url, &reference.path())?,
-            None => (self.base(reference)?, reference.path()),
+        let Some(mirror) = mirror else {
+            return self.origin(reference, Purpose::Pull, progress);
         };
-        let host = base
-            .split_once("://")
-            .map_or(base.as_str(), |(_, host)| host)
-            .to_owned();
-        let login = match mirror {
-            Some(_) => self.options.credentials.find(&host, &path),
-            None => self.options.credentials.find(reference.registry(), &path),
-        };
-        Ok(Session {
+        let (base, path) = mirror_of(&mirror.url, &reference.path())?;
+        let host = host_of(&base);
+        let account = host.clone();
+        Ok(self.at(base, path, account, Purpose::Pull, progress))
+    }
+
+    /// The registry that the reference names itself: mirrors are not written to.
+    pub(super) fn origin<'a>(
+        &'a self,
+        reference: &Reference,
+        purpose: Purpose,
+        progress: &'a dyn Progress,
+    ) -> Result<Session<'a>> {
+        let base = self.base(reference)?;
+        let account = reference.registry().to_owned();
+        Ok(self.at(base, reference.path(), account, purpose, progress))
+    }
+
+    fn at<'a>(
+        &'a self,
+        base: String,
+        path: String,
+        account: String,
+        purpose: Purpose,
+        progress: &'a dyn Progress,
+    ) -> Session<'a> {
+        Session {
             registry: self,
-            name: host,
+            progress,
+            purpose,
+            name: host_of(&base),
             base,
             path,
-            login,
-        })
+            account,
+            login: OnceLock::new(),
+        }
     }
 
     fn base(&self, reference: &Reference) -> Result<String> {
@@ -67,15 +108,25 @@ impl Registry {
         if !plain && !is_private(host) {
             return Ok(format!("https://{host}"));
         }
+        let known = || self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(base) = known().get(host) {
+            return Ok(base.clone());
+        }
         // A server on a private network may still want TLS; it says so in answer to plain HTTP.
         let url = format!("http://{host}/v2/");
-        match self.client.get(&url, &[]) {
-            Ok(response) if response.status == 400 => Ok(format!("https://{host}")),
-            Err(Error::Http { again: false, .. }) => Ok(format!("https://{host}")),
-            Ok(_) => Ok(format!("http://{host}")),
-            Err(error) => Err(error),
-        }
+        let base = match self.client.get(&url, &[]) {
+            Ok(response) if response.status == 400 => format!("https://{host}"),
+            Err(Error::Http { again: false, .. }) => format!("https://{host}"),
+            Ok(_) => format!("http://{host}"),
+            Err(error) => return Err(error),
+        };
+        known().insert(host.to_owned(), base.clone());
+        Ok(base)
     }
+}
+
+fn host_of(base: &str) -> String {
+    base.split_once("://").map_or(base, |(_, host)| host).to_owned()
 }
 
 impl Session<'_> {
@@ -90,10 +141,7 @@ impl Session<'_> {
 
     /// What a reference points to.
     pub(super) fn root(&self, reference: &Reference) -> Result<Fetched> {
-        let pinned = reference.digest();
-        let target = pinned.map(ToString::to_string);
-        let target = target.unwrap_or_else(|| reference.tag().unwrap_or("latest").to_owned());
-        let result = self.document(&target, pinned, None);
+        let result = self.document(&target(reference), reference.digest(), None);
         match result {
             Err(Error::Status {
                 url,
@@ -111,6 +159,22 @@ impl Session<'_> {
                 })
             }
             other => other,
+        }
+    }
+
+    /// The digest of what a reference points to; None when the registry does not know it.
+    pub(super) fn head(&self, reference: &Reference) -> Result<Option<Digest>> {
+        let url = self.url(&format!("manifests/{}", target(reference)));
+        let response = self.ask(Method::Head, &url, &[("accept", &accepted())])?;
+        match response.status {
+            200 => {}
+            404 => return Ok(None),
+            _ => return Err(response.into_error()),
+        }
+        let announced = response.header("docker-content-digest");
+        match announced.and_then(|digest| digest.parse().ok()) {
+            Some(digest) => Ok(Some(digest)),
+            None => Ok(Some(self.root(reference)?.descriptor.digest)),
         }
     }
 
@@ -161,13 +225,7 @@ impl Session<'_> {
     }
 
     fn answer(&self, url: &str) -> Result<Answer> {
-        let accept = [
-            media::INDEX,
-            media::MANIFEST,
-            media::DOCKER_LIST,
-            media::DOCKER_MANIFEST,
-        ]
-        .join(", ");
+        let accept = accepted();
         let mut answer = Answer {
             bytes: Vec::new(),
             announced: None,
@@ -189,7 +247,7 @@ impl Session<'_> {
         Ok(answer)
     }
 
-    /// One request, with what the registry wants to see of us. Refusals are errors.
+    /// Gets an address, with what the registry wants to see of us. Refusals are errors.
     pub(super) fn get(
         &self,
         url: &str,
@@ -197,43 +255,90 @@ impl Session<'_> {
         offset: u64,
         budget: Duration,
     ) -> Result<Response> {
-        let key = format!("{}/{}", self.base, self.path);
-        let tokens = &self.registry.tokens;
         let range = format!("bytes={offset}-");
-        for last in [false, true] {
-            let token = tokens
+        let mut headers = Vec::new();
+        headers.extend(accept.map(|accept| ("accept", accept)));
+        headers.extend((offset > 0).then_some(("range", range.as_str())));
+        self.request(url, &headers, &mut |headers| {
+            self.client().get_within(url, headers, budget)
+        })
+    }
+
+    /// Any other request without a large body.
+    pub(super) fn ask(&self, method: Method<'_>, url: &str, headers: &[(&str, &str)]) -> Result<Response> {
+        let budget = self.client().options().give_up;
+        self.request(url, headers, &mut |headers| {
+            self.client().ask(method, url, headers, budget)
+        })
+    }
+
+    /// Sends a request, if need be twice: the second time with an answer to the registry's challenge.
+    pub(super) fn request(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        send: &mut Send<'_>,
+    ) -> Result<Response> {
+        let key = format!("{:?} {}/{}", self.purpose, self.base, self.path);
+        let tokens = || {
+            self.registry
+                .tokens
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .get(&key)
-                .cloned();
-            let mut headers = Vec::new();
-            headers.extend(accept.map(|accept| ("accept", accept)));
+        };
+        // What a registry leads to elsewhere must not learn who we are.
+        let own = origin(url) == self.base;
+        for last in [false, true] {
+            let token = tokens().get(&key).filter(|_| own).cloned();
+            let mut headers = headers.to_vec();
             headers.extend(token.as_deref().map(|token| ("authorization", token)));
-            headers.extend((offset > 0).then_some(("range", range.as_str())));
-            let response = self.client().get_within(url, &headers, budget)?;
-            if response.status != 401 || last {
+            let response = send(&headers)?;
+            let asked = own && origin(&response.url) == self.base;
+            if response.status != 401 || last || !asked {
                 return self.admit(response);
             }
             let Some(challenge) = response.header("www-authenticate").map(str::to_owned) else {
                 return self.admit(response);
             };
-            let token = auth::answer(
-                self.client(),
-                &challenge,
-                &self.base,
-                &self.path,
-                self.login.as_ref(),
-            )
-            .map_err(|error| self.refused(&error.to_string()))?;
+            let token = self.respond(&challenge)?;
             let Some(token) = token else {
                 return self.admit(response);
             };
-            tokens
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(key.clone(), token);
+            tokens().insert(key.clone(), token);
         }
         Err(self.refused("it keeps asking for credentials"))
+    }
+
+    fn respond(&self, challenge: &str) -> Result<Option<String>> {
+        let login = self.login.get_or_init(|| {
+            let found = self.registry.options.credentials.find(&self.account, &self.path);
+            for problem in &found.problems {
+                self.progress.note(&format!("{}: {problem}", self.name));
+            }
+            found
+        });
+        let actions = match self.purpose {
+            Purpose::Pull => "pull",
+            Purpose::Push => "pull,push",
+        };
+        let wanted = auth::Wanted {
+            path: &self.path,
+            actions,
+        };
+        auth::answer(
+            self.client(),
+            challenge,
+            &self.base,
+            &wanted,
+            login.login.as_ref(),
+        )
+        .map_err(|error| match error {
+            Error::Status {
+                status: 401 | 403 | 400,
+                ..
+            } => self.refused(&error.to_string()),
+            error => error,
+        })
     }
 
     fn admit(&self, response: Response) -> Result<Response> {
@@ -243,13 +348,45 @@ impl Session<'_> {
         }
     }
 
+    /// The repository's path in the registry.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     fn refused(&self, reason: &str) -> Error {
         Error::Unauthorized {
             registry: self.name.clone(),
             repository: self.path.clone(),
-            reason: reason.to_owned(),
+            reason: self
+                .login
+                .get()
+                .map(|found| found.problems.as_slice())
+                .unwrap_or_default()
+                .iter()
+                .fold(reason.to_owned(), |reason, problem| {
+                    format!("{reason}; {problem}")
+                }),
         }
     }
+}
+
+/// What a reference is called in a repository: its digest, or its tag.
+fn target(reference: &Reference) -> String {
+    match reference.digest() {
+        Some(digest) => digest.to_string(),
+        None => reference.tag().unwrap_or("latest").to_owned(),
+    }
+}
+
+/// The media types of documents that we read.
+fn accepted() -> String {
+    [
+        media::INDEX,
+        media::MANIFEST,
+        media::DOCKER_LIST,
+        media::DOCKER_MANIFEST,
+    ]
+    .join(", ")
 }
 
 /// A document as it came.

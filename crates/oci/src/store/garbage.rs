@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 
 use super::{Store, index, lock};
 use crate::document::{Descriptor, Document, Index};
-use crate::{Digest, Error, Reference, Result};
+use crate::{Digest, Error, Result};
 
 /// What [`Store::remove`] and [`Store::clean`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,22 +35,19 @@ pub enum Clean {
 }
 
 impl Store {
-    /// Removes a name, and the blobs that no other name needs.
-    pub fn remove(&self, name: &Reference) -> Result<Removed> {
-        let canonical = name.to_string();
+    /// Removes a name, as it stands in the index, and the blobs that no other name needs.
+    pub fn remove(&self, name: &str) -> Result<Removed> {
         let mut images = 0;
         self.change_index(|index| {
             let before = index.manifests.len();
-            index
-                .manifests
-                .retain(|root| index::name(root) != Some(&canonical));
+            index.manifests.retain(|root| index::name(root) != Some(name));
             images = before - index.manifests.len();
             images > 0
         })?;
         if images == 0 {
-            return Err(Error::NotFound {
-                reference: name.clone().into(),
-                tried: vec![format!("the store {}", self.root.display())],
+            return Err(Error::NoName {
+                name: name.to_owned(),
+                store: self.root.clone(),
             });
         }
         let mut removed = self.sweep_blobs()?;

@@ -62,6 +62,54 @@ impl Store {
         })
     }
 
+    /// The name in the index that `text` means, and what it points to: the very name, else the reference that it is short
+    /// for, else that with the tag `latest`.
+    pub fn named(&self, text: &str) -> Result<(String, Digest)> {
+        let index = self.read_index()?;
+        let reference = text.parse::<Reference>().ok();
+        let full = reference.iter().flat_map(|reference| {
+            let plain = reference.to_string();
+            let tagless = plain.strip_suffix(":latest").map(str::to_owned);
+            [Some(plain), Some(reference.or_latest().to_string()), tagless]
+        });
+        let names = std::iter::once(Some(text.to_owned())).chain(full).flatten();
+        for wanted in names {
+            let root = index
+                .manifests
+                .iter()
+                .rev()
+                .find(|root| name(root) == Some(&wanted));
+            if let Some(root) = root {
+                return Ok((wanted, root.digest));
+            }
+        }
+        Err(Error::NoName {
+            name: reference.map_or(text.to_owned(), |reference| reference.to_string()),
+            store: self.root.clone(),
+        })
+    }
+
+    /// What a name points to: an index or a manifest.
+    pub fn digest(&self, reference: &Reference) -> Result<Option<Digest>> {
+        Ok(self.root_of(reference)?.map(|root| root.digest))
+    }
+
+    /// The blobs that each name leads to.
+    pub(crate) fn named_blobs(&self) -> Result<Vec<(Reference, BTreeSet<Digest>)>> {
+        self.hold()?;
+        let index = self.read_index()?;
+        let mut found = Vec::new();
+        for root in &index.manifests {
+            let reference = name(root).and_then(|name| name.parse::<Reference>().ok());
+            if let Some(reference) = reference {
+                let mut blobs = BTreeSet::new();
+                self.reach(root, &mut blobs);
+                found.push((reference, blobs));
+            }
+        }
+        Ok(found)
+    }
+
     pub(super) fn read_index(&self) -> Result<Index> {
         let path = self.root.join("index.json");
         let size = fs::metadata(&path).map_err(Error::file("read", &path))?.len();

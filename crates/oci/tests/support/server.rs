@@ -1,7 +1,7 @@
 //! A registry of a few lines that does what it should not.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -39,6 +39,7 @@ pub enum Fault {
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub struct Request {
+    pub method: String,
     pub path: String,
     pub range: Option<String>,
     pub authorization: Option<String>,
@@ -51,6 +52,32 @@ pub type Log = Arc<Mutex<Vec<Request>>>;
 pub struct Server {
     pub host: String,
     pub log: Log,
+    pub pushed: Arc<Mutex<Pushed>>,
+}
+
+/// What was sent to the server.
+#[derive(Debug, Default)]
+pub struct Pushed {
+    /// By path and name: `a/repo/manifests/tag`, `a/repo/blobs/sha256:…`.
+    pub done: BTreeMap<String, Vec<u8>>,
+    /// Uploads that were begun.
+    pub begun: Vec<Vec<u8>>,
+    /// Blobs that were taken from another repository.
+    pub mounted: usize,
+}
+
+impl Server {
+    /// How often something was asked with this method for a path with this in it.
+    pub fn count(&self, method: &str, part: &str) -> usize {
+        let log = self.log.lock().expect("log");
+        let fits = |request: &&Request| request.method == method && request.path.contains(part);
+        log.iter().filter(fits).count()
+    }
+
+    /// What was put under a path.
+    pub fn got(&self, path: &str) -> Option<Vec<u8>> {
+        self.pushed.lock().expect("pushed").done.get(path).cloned()
+    }
 }
 
 /// Serves an image as repository `repo`, tag `tag`. `faults` are by a part of the path.
@@ -67,7 +94,9 @@ pub fn serve(made: &Made, faults: &[(&str, Vec<Fault>)]) -> Server {
         made: made.clone(),
         faults: Mutex::new(faults),
         log: log.clone(),
+        pushed: Arc::default(),
     });
+    let pushed = state.pushed.clone();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let state = state.clone();
@@ -77,7 +106,7 @@ pub fn serve(made: &Made, faults: &[(&str, Vec<Fault>)]) -> Server {
             });
         }
     });
-    Server { host, log }
+    Server { host, log, pushed }
 }
 
 struct State {
@@ -85,6 +114,7 @@ struct State {
     made: Made,
     faults: Mutex<Vec<(String, Vec<Fault>)>>,
     log: Log,
+    pushed: Arc<Mutex<Pushed>>,
 }
 
 impl State {
@@ -96,6 +126,7 @@ impl State {
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
+            let method = line.split(' ').next().unwrap_or_default().to_owned();
             let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
             let mut headers = BTreeMap::new();
             loop {
@@ -109,12 +140,20 @@ impl State {
             let range = headers.get("range").cloned();
             let authorization = headers.get("authorization").cloned();
             let request = Request {
+                method: method.clone(),
                 path: path.clone(),
                 range: range.clone(),
                 authorization,
             };
             self.log.lock().expect("log").push(request);
-            self.answer(&mut stream, &path, range)?;
+            let length = headers
+                .get("content-length")
+                .and_then(|length| length.parse().ok());
+            let body = (&mut reader).take(length.unwrap_or(0));
+            match method.as_str() {
+                "GET" if !path.contains("uploads/") => self.answer(&mut stream, &path, range)?,
+                method => self.change(&mut stream, method, &path, headers.get("content-range"), body)?,
+            }
         }
     }
 
@@ -129,8 +168,93 @@ impl State {
         }
     }
 
+    /// Uploads, and questions about what is there.
+    fn change(
+        &self,
+        stream: &mut TcpStream,
+        method: &str,
+        path: &str,
+        range: Option<&String>,
+        mut body: impl Read,
+    ) -> std::io::Result<()> {
+        let fault = self.fault(&format!("{method} {path}"));
+        let mut bytes = Vec::new();
+        if let Fault::Cut(at) = fault {
+            body.take(at as u64).read_to_end(&mut bytes)?;
+        } else if !matches!(fault, Fault::Stall(_)) {
+            body.read_to_end(&mut bytes)?;
+        }
+        let (plain, query) = path.split_once('?').unwrap_or((path, ""));
+        let name = plain.trim_start_matches("/v2/").to_owned();
+        let mut pushed = self.pushed.lock().expect("pushed");
+        let upload: Option<usize> = plain.rsplit_once("uploads/").and_then(|(_, id)| id.parse().ok());
+        if let (Some(id), "PATCH") = (upload, method) {
+            let at: usize = range
+                .and_then(|range| range.split('-').next()?.parse().ok())
+                .unwrap_or(0);
+            pushed.begun[id].truncate(at);
+            pushed.begun[id].extend(&bytes);
+        }
+        match fault {
+            Fault::Cut(_) | Fault::HangUp => return stream.shutdown(std::net::Shutdown::Both),
+            Fault::Stall(_) | Fault::Silence => {
+                drop(pushed);
+                thread::sleep(Duration::from_secs(120));
+                return Ok(());
+            }
+            Fault::Status(status, header) => {
+                let header = header.replace("{host}", &self.host);
+                return write!(
+                    stream,
+                    "HTTP/1.1 {status} No\r\n{header}Content-Length: 0\r\n\r\n"
+                );
+            }
+            _ => {}
+        }
+        let repository = name.split("/blobs/").next().unwrap_or_default().to_owned();
+        let of = |id: usize| format!("Location: /v2/{repository}/blobs/uploads/{id}\r\n");
+        let (status, header) = match (method, upload) {
+            ("HEAD", _) => match pushed.done.get(&name) {
+                Some(_) => (200, String::new()),
+                None => (404, String::new()),
+            },
+            ("POST", _) if query.contains("mount=") => {
+                pushed.mounted += 1;
+                (201, String::new())
+            }
+            ("POST", _) => {
+                pushed.begun.push(Vec::new());
+                (202, of(pushed.begun.len() - 1))
+            }
+            ("GET", Some(id)) => {
+                let last = pushed.begun[id].len().saturating_sub(1);
+                (204, format!("{}Range: 0-{last}\r\n", of(id)))
+            }
+            ("PATCH", Some(id)) => (202, of(id)),
+            ("PUT", Some(id)) => {
+                let bytes = pushed.begun[id].clone();
+                let digest = query.trim_start_matches("digest=").replace("%3A", ":");
+                if ironkit_oci::Digest::of(&bytes).to_string() == digest {
+                    pushed.done.insert(format!("{repository}/blobs/{digest}"), bytes);
+                    (201, String::new())
+                } else {
+                    (400, String::new())
+                }
+            }
+            ("PUT", None) => {
+                pushed.done.insert(name, bytes);
+                (201, String::new())
+            }
+            _ => (405, String::new()),
+        };
+        write!(
+            stream,
+            "HTTP/1.1 {status} Done\r\n{header}Content-Length: 0\r\n\r\n"
+        )
+    }
+
     fn answer(&self, stream: &mut TcpStream, path: &str, range: Option<String>) -> std::io::Result<()> {
-        let fault = self.fault(path);
+        let fault = self.fault(&format!("GET {path}"));
         let root = self.made.root();
         let target = if path.starts_with("/token") {
             &path[1..]
