@@ -11,13 +11,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "crates/cli",
         &[
-            "pipeline", "manifest", "oci", "rootfs", "tree", "image", "package", "vm", "cloud", "contract",
+            "pipeline", "manifest", "oci", "rootfs", "tree", "image", "package", "sbom", "vm", "cloud",
+            "contract",
         ],
     ),
     (
         "crates/pipeline",
         &[
-            "manifest", "oci", "rootfs", "tree", "image", "package", "vm", "cloud", "contract",
+            "manifest", "oci", "rootfs", "tree", "image", "package", "sbom", "vm", "cloud", "contract",
         ],
     ),
     ("crates/manifest", &[]),
@@ -31,8 +32,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/formats", &["tree"]),
     (
         "crates/package",
-        &["manifest", "oci", "tree", "rootfs", "formats"],
+        &["manifest", "oci", "tree", "rootfs", "formats", "sbom"],
     ),
+    ("crates/sbom", &["tree"]),
     ("crates/vm", &[]),
     ("crates/cloud", &[]),
     ("guest/contract", &[]),
