@@ -30,5 +30,5 @@ pub use reference::Reference;
 pub use registry::{Credentials, Mirror, Progress, PushOptions, Pushed, Registry, RegistryOptions};
 pub use store::{
     BlobReader, BlobWriter, Clean, Derived, DerivedRange, Image, Layer, Layout, LayoutLookup, Lookup,
-    MAX_SMALL_BLOB, Removed, Store, StoredImage,
+    MAX_SMALL_BLOB, Removed, Statement, Store, StoredImage,
 };

@@ -1,9 +1,10 @@
 //! Images from registries and into them (OCI distribution specification 1.1, Docker's registry interface 2).
 //!
-//! Of an image only the wanted platform is fetched: its manifest, configuration and layers, and the index that
+//! Of an image only the wanted platform is fetched: its manifest, configuration, layers and attestations, and the index that
 //! leads to them, so that the name keeps pointing at the index. Everything is verified before the store names
 //! it. What is pushed is described in [`push`].
 
+mod attestation;
 mod auth;
 mod credentials;
 mod fetch;
@@ -228,6 +229,7 @@ impl Pull<'_> {
         for entry in candidates(&index.manifests, self.platform) {
             let child = self.session.child(self.store, entry)?;
             if let Some(mut path) = self.walk(child, depth + 1, walk)? {
+                self.attestations(&index, &entry.digest)?;
                 path.push(at);
                 return Ok(Some(path));
             }

@@ -12,6 +12,7 @@
 //! Locks are `flock`s, so that they end with their process. A kill at any instant leaves at worst a file in
 //! `tmp/` or a blob that nothing names: both are swept later.
 
+pub(crate) mod attestation;
 mod blob;
 mod checksum;
 mod derived;
@@ -29,6 +30,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{Digest, Error, Result};
 
+pub use attestation::Statement;
 pub(crate) use blob::damaged;
 pub use blob::{BlobReader, BlobWriter, MAX_SMALL_BLOB};
 pub use derived::{Derived, DerivedRange};

@@ -86,6 +86,7 @@ fn oci(store: &Store, image: &Image, name: &Reference, out: &mut dyn Write) -> R
     }
     let mut wanted = BTreeSet::from([image.config_digest]);
     wanted.extend(store.way_to(&root, &image.digest));
+    wanted.extend(store.attestation_blobs(&root, &image.digest)?);
     wanted.extend(image.layers.iter().map(|layer| layer.digest));
     let index = Index {
         manifests: vec![root],
