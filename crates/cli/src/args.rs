@@ -94,9 +94,24 @@ pub struct BuildArguments {
     /// Print what each component takes
     #[arg(long)]
     pub sizes: bool,
-    /// Leave out the list of packages; this version writes none yet
+    #[command(flatten)]
+    pub sbom: SbomArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct SbomArguments {
+    /// Leave out the list of packages
     #[arg(long)]
     pub no_sbom: bool,
+    /// Where the list of packages goes in the image [default: sbom.spdx.json or sbom.cdx.json]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_sbom")]
+    pub sbom_output: Option<String>,
+    /// Format of the list of packages: spdx, cyclonedx, or both separated by a comma
+    #[arg(long, value_name = "FORMAT", default_value = "spdx", value_delimiter = ',')]
+    pub sbom_format: Vec<String>,
+    /// Put this time into the list of packages, not a fixed one; $SOURCE_DATE_EPOCH counts before both
+    #[arg(long)]
+    pub sbom_current_time: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use ironkit_oci::http::Proxies;
 use ironkit_oci::{Mirror, Platform, RegistryOptions};
 use ironkit_package::{Machine, Naming};
-use ironkit_pipeline::{Context, Error};
+use ironkit_pipeline::{Context, Error, SbomOptions, sbom};
 
-use crate::args::{Global, NamingArguments};
+use crate::args::{Global, NamingArguments, SbomArguments};
 
 /// The machine as the pipeline needs to know it.
 ///
@@ -87,6 +87,54 @@ pub fn naming(arguments: &NamingArguments) -> Result<Naming, Error> {
         hash_path: arguments.hash_path.clone(),
         force_dirty: arguments.force_dirty,
     })
+}
+
+/// Which SBOMs are asked for, with the time that they have.
+///
+/// # Errors
+/// A format that is not known, or a `SOURCE_DATE_EPOCH` that is no number.
+pub fn sbom(arguments: &SbomArguments) -> Result<Option<SbomOptions>, Error> {
+    if arguments.no_sbom {
+        return Ok(None);
+    }
+    let mut formats = Vec::new();
+    for name in &arguments.sbom_format {
+        let format = name.parse()?;
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.ok().and_then(|since| i64::try_from(since.as_secs()).ok())
+    };
+    let created = match (source_date_epoch()?, arguments.sbom_current_time) {
+        (Some(time), _) => time,
+        (None, true) => now().unwrap_or(sbom::CREATED),
+        (None, false) => sbom::CREATED,
+    };
+    Ok(Some(SbomOptions {
+        formats,
+        output: arguments.sbom_output.clone(),
+        created,
+    }))
+}
+
+/// The time that stands for now in what is built, in seconds since 1970 (reproducible-builds.org/specs/source-date-epoch).
+///
+/// # Errors
+/// A value that is no number.
+pub fn source_date_epoch() -> Result<Option<i64>, Error> {
+    let Some(text) = variable("SOURCE_DATE_EPOCH") else {
+        return Ok(None);
+    };
+    match text.parse::<i64>() {
+        Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
+        _ => Err(Error::Usage {
+            message: format!("SOURCE_DATE_EPOCH is `{text}`, which is not a time"),
+            hint: "it is a number of seconds since 1970: date +%s".to_owned(),
+        }),
+    }
 }
 
 fn registry(global: &Global, home: &std::path::Path) -> Result<RegistryOptions, Error> {

@@ -56,7 +56,7 @@ impl<E: Into<Error>> From<E> for Failure {
 }
 
 /// LinuxKit's options and commands that this version does not have.
-const PLANNED: [&str; 28] = [
+const PLANNED: [&str; 26] = [
     "--o",
     "-o",
     "--size",
@@ -64,8 +64,6 @@ const PLANNED: [&str; 28] = [
     "--decompress-kernel",
     "--input-tar",
     "--dry-run",
-    "--sbom-output",
-    "--sbom-current-time",
     "--data",
     "--data-file",
     "--uefi",

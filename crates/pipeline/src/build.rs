@@ -14,6 +14,7 @@ use crate::output::Output;
 use crate::packages::{Named, PackageOptions};
 use crate::pieces::Pieces;
 use crate::resolve::{self, ResolveOptions};
+use crate::sbom::{self, SbomOptions};
 use crate::{Context, Error, Result, Watcher};
 
 /// What is built.
@@ -31,6 +32,8 @@ pub struct BuildOptions {
     pub pull: bool,
     /// How components that the store lacks are built.
     pub packages: PackageOptions,
+    /// Which SBOMs the image has; none for none.
+    pub sbom: Option<SbomOptions>,
 }
 
 /// An output format, by LinuxKit's name.
@@ -134,7 +137,11 @@ pub fn build(
         home: context.home.clone(),
     };
     let mut contents = Contents::new(&store);
-    let tree = ironkit_rootfs::assemble(&manifest, &images, &layouts, &host, &mut contents)?;
+    let mut tree = ironkit_rootfs::assemble(&manifest, &images, &layouts, &host, &mut contents)?;
+    if let Some(sbom) = &options.sbom {
+        tree.parts
+            .push(sbom::part(sbom, &tree, &images, &contents, &store, watcher)?);
+    }
     let resolution = ironkit_tree::resolve(&tree, &contents).map_err(Error::Tree)?;
 
     let mut report = BuildReport {

@@ -58,6 +58,14 @@ pub enum Error {
     /// A component.
     #[error(transparent)]
     Package(ironkit_package::Error),
+    /// What an image says of its packages.
+    #[error("{image}: {source}")]
+    Sbom {
+        /// The image, and which document of it.
+        image: String,
+        /// Why.
+        source: ironkit_sbom::Error,
+    },
     /// A virtual machine.
     #[error(transparent)]
     Vm(#[from] ironkit_vm::Error),
@@ -91,6 +99,7 @@ impl Error {
             Error::Oci(error) => error.hint(),
             Error::Rootfs(error) => error.hint(),
             Error::Package(error) => error.hint(),
+            Error::Sbom { .. } => Some("use --no-sbom to build without a list of packages".to_owned()),
             Error::Vm(error) => error.hint(),
             _ => None,
         }

@@ -15,9 +15,11 @@ pub mod packages;
 mod pieces;
 pub mod resolve;
 pub mod run;
+pub mod sbom;
 pub mod sources;
 
 pub use build::{BuildOptions, BuildReport, Format, build};
 pub use context::{Context, Watcher};
 pub use error::{Error, Result};
 pub use output::write_output;
+pub use sbom::{SbomFormat, SbomOptions};

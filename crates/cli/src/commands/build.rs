@@ -31,6 +31,7 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
             locked: arguments.locked,
             force: false,
         },
+        sbom: environment::sbom(&arguments.sbom)?,
     };
     let report = ironkit_pipeline::build(&context, &texts, &options, console)
         .map_err(|error| Failure::in_sources(error, &texts))?;
