@@ -386,3 +386,55 @@ fn a_layer_that_is_no_archive() {
         check_no_output(&sandbox, &finished);
     }
 }
+
+/// `validate` needs no image, says everything at once, and can be read by programs.
+#[test]
+fn validate() {
+    let sandbox = Sandbox::new();
+    let good = "services: [{name: s, image: nobody/has:this, binds: [\"v:/v\"]}]\nvolumes: [{name: v}]\n";
+    sandbox.write("good.yml", good);
+    let finished = run(&mut sandbox.ironkit(["validate", "good.yml"]));
+    check(&finished, 0, &["good.yml: no mistakes"]);
+    sandbox.write("bad.yml", "servces: []\nvolumes: [{name: v}, {name: V}]\nfiles:\n  - {path: var/é, contents: \"ä\", mode: 0644}\n");
+    let finished = run(&mut sandbox.ironkit(["validate", "good.yml", "bad.yml"]));
+    check(
+        &finished,
+        1,
+        &[
+            "bad.yml:1:1",
+            "bad.yml:2:29",
+            "bad.yml:4:40",
+            "warning",
+            "will be hidden",
+            "write `v`",
+        ],
+    );
+    let finished = run(&mut sandbox.ironkit(["validate", "--json", "bad.yml"]));
+    assert_eq!(
+        (finished.code, finished.stderr.as_str()),
+        (Some(1), ""),
+        "{finished}"
+    );
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{finished}");
+    assert!(
+        lines[0].starts_with(
+            r#"{"file":"bad.yml","line":1,"column":1,"endLine":1,"endColumn":8,"severity":"error","message":"unknown key `servces` in the manifest""#
+        ),
+        "{finished}"
+    );
+    assert!(
+        lines[3].contains(r#""line":4,"column":40,"endLine":4,"endColumn":44"#),
+        "{finished}"
+    );
+
+    sandbox.write("c/build.yml", "image: c\ncontens: []\n");
+    let finished = run(&mut sandbox.ironkit(["validate", "good.yml", "c/build.yml"]));
+    check(&finished, 1, &["c/build.yml:2:1", "did you mean `contents`?"]);
+    let finished = run(sandbox
+        .ironkit(["validate", "-"])
+        .stdin(std::process::Stdio::null()));
+    check(&finished, 1, &["<stdin>:1:1", "the text is empty"]);
+    let finished = run(&mut sandbox.ironkit(["validate", "nosuch.yml"]));
+    check(&finished, 1, &["cannot read nosuch.yml"]);
+}

@@ -47,6 +47,8 @@ pub struct Global {
 pub enum Command {
     /// Build a bootable image from manifests
     Build(BuildArguments),
+    /// Check manifests, without images and network
+    Validate(ValidateArguments),
     /// Run a built image in a virtual machine
     Run(Box<RunArguments>),
     /// Build component images
@@ -112,6 +114,26 @@ pub struct SbomArguments {
     /// Put this time into the list of packages, not a fixed one; $SOURCE_DATE_EPOCH counts before both
     #[arg(long)]
     pub sbom_current_time: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ironkit validate minimal.yml                  every mistake with its place; exit code 1 when there is one
+  ironkit validate base.yml web.yml             merged left to right, as build does
+  ironkit validate --json - < minimal.yml       one JSON object a line, for editors and CI
+  ironkit validate components/nginx/build.yml   a component's recipe
+
+Each object has file, line, column, endLine, endColumn, severity (error or warning) and message; and where there are any,
+label, hint, and notes: other places with file, line, column and message. Lines and columns count from 1, columns in
+characters.")]
+pub struct ValidateArguments {
+    /// Manifests: files, addresses, or - for standard input; and recipes, which are called build.yml
+    #[arg(required = true, value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifests: Vec<String>,
+    /// Print JSON on standard output, one object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use ironkit_manifest::{Diagnostic, Severity, SourceFile};
+use ironkit_manifest::data::{self, Data};
+use ironkit_manifest::{Diagnostic, Note, Severity, SourceFile, Span};
 
 /// Prints diagnostics to standard error.
 pub fn print(list: &[Diagnostic], sources: &[SourceFile]) {
@@ -65,6 +66,69 @@ fn render(diagnostic: &Diagnostic, sources: &[SourceFile], colours: bool) -> Str
     renderer.render(&report).to_string()
 }
 
+/// One diagnostic as a JSON object on one line, for programs.
+pub fn json(diagnostic: &Diagnostic, sources: &[SourceFile]) -> String {
+    let source = sources
+        .get(diagnostic.span.file)
+        .filter(|source| source.name == diagnostic.file)
+        .cloned()
+        .or_else(|| read(&diagnostic.file));
+    let text = source.as_ref().map_or("", |source| source.text.as_str());
+    let number = |number: usize| Data::Integer(number as i128);
+    let (end_line, end_column) = end(diagnostic.span, text);
+    let mut fields = vec![
+        ("file", Data::text(diagnostic.file.as_str())),
+        ("line", number(diagnostic.span.line)),
+        ("column", number(diagnostic.span.column)),
+        ("endLine", number(end_line)),
+        ("endColumn", number(end_column)),
+        (
+            "severity",
+            Data::text(match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            }),
+        ),
+        ("message", Data::text(diagnostic.message.as_str())),
+    ];
+    fields.extend(
+        diagnostic
+            .label
+            .iter()
+            .map(|label| ("label", Data::text(label.as_str()))),
+    );
+    fields.extend(
+        diagnostic
+            .hint
+            .iter()
+            .map(|hint| ("hint", Data::text(hint.as_str()))),
+    );
+    if !diagnostic.notes.is_empty() {
+        let note = |note: &Note| {
+            Data::map([
+                ("file", Data::text(note.file.as_str())),
+                ("line", number(note.span.line)),
+                ("column", number(note.span.column)),
+                ("message", Data::text(note.message.as_str())),
+            ])
+        };
+        fields.push(("notes", Data::List(diagnostic.notes.iter().map(note).collect())));
+    }
+    data::compact(&Data::map(fields))
+}
+
+/// Line and column behind the last character of a span.
+fn end(span: Span, text: &str) -> (usize, usize) {
+    let covered = text.get(range(span, text)).unwrap_or_default();
+    match covered.rsplit_once('\n') {
+        Some((before, last)) => (
+            span.line + before.matches('\n').count() + 1,
+            last.chars().count() + 1,
+        ),
+        None => (span.line, span.column + covered.chars().count()),
+    }
+}
+
 fn read(path: &str) -> Option<SourceFile> {
     let text = std::fs::read_to_string(path).ok()?;
     Some(SourceFile {
@@ -75,7 +139,7 @@ fn read(path: &str) -> Option<SourceFile> {
 }
 
 /// The bytes of a span, kept inside the text.
-fn range(span: ironkit_manifest::Span, text: &str) -> std::ops::Range<usize> {
+fn range(span: Span, text: &str) -> std::ops::Range<usize> {
     let end = span.end.min(text.len());
     span.start.min(end)..end
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use ironkit_manifest::SourceFile;
+use ironkit_manifest::{Diagnostic, SourceFile};
 use ironkit_pipeline::Error;
 
 use crate::diagnostics;
@@ -34,6 +34,7 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     error: Error,
     sources: Vec<SourceFile>,
+    said: bool,
 }
 
 impl Failure {
@@ -42,6 +43,16 @@ impl Failure {
         Failure {
             error,
             sources: sources.to_vec(),
+            said: false,
+        }
+    }
+
+    /// Mistakes that the command has printed itself.
+    pub fn said(mistakes: Vec<Diagnostic>) -> Failure {
+        Failure {
+            error: Error::Manifest(mistakes),
+            sources: Vec::new(),
+            said: true,
         }
     }
 }
@@ -51,6 +62,7 @@ impl<E: Into<Error>> From<E> for Failure {
         Failure {
             error: error.into(),
             sources: Vec::new(),
+            said: false,
         }
     }
 }
@@ -88,7 +100,9 @@ const PLANNED: [&str; 26] = [
 /// Prints why a command failed and says how it ends.
 pub fn report(failure: &Failure) -> ExitCode {
     let error = &failure.error;
-    if let Error::Manifest(list) | Error::Images(list) = error {
+    if failure.said {
+        // Nothing is left to print.
+    } else if let Error::Manifest(list) | Error::Images(list) = error {
         diagnostics::print(list, &failure.sources);
     } else {
         let mut text = format!("{ERROR}error:{ERROR:#} {error}");

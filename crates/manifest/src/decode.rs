@@ -149,7 +149,12 @@ pub fn integer<T: Integer>(node: &Node, out: &mut Diagnostics) -> Option<T> {
         wrong_type(node, "an integer", out);
         return None;
     };
-    let Kind::Integer(value) = scalar.kind else {
+    let value = match scalar.kind {
+        Kind::Integer(value) => Some(value),
+        Kind::Float => whole(&scalar.text),
+        _ => None,
+    };
+    let Some(value) = value else {
         wrong_type(node, "an integer", out);
         return None;
     };
@@ -164,6 +169,16 @@ pub fn integer<T: Integer>(node: &Node, out: &mut Diagnostics) -> Option<T> {
         out.push(Diagnostic::error(node.span, message));
     }
     fitting
+}
+
+/// The value of a number like `1e9`, when it is a whole one that a float holds exactly; LinuxKit takes these too.
+fn whole(text: &str) -> Option<i128> {
+    /// 2^53: up to here every whole number is a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number: f64 = text.replace('_', "").parse().ok()?;
+    (number.fract() == 0.0 && number.abs() <= EXACT)
+        .then(|| format!("{number:.0}").parse().ok())
+        .flatten()
 }
 
 /// Number types that [`integer`] can decode to.

@@ -77,10 +77,19 @@ pub(crate) fn file(node: &Node, out: &mut Diagnostics) -> Option<File> {
     let map = Mapping::read(node, "this file", &keys, Spelling::Exact, out)?;
     let path = map.required("path", out, path);
     let content = content(&map, out);
+    // An empty string is as good as nothing here, as in LinuxKit.
+    let is_empty = |key| {
+        map.node(key)
+            .is_some_and(|node| node.text() == Some("") && node.describe() == "a string")
+    };
     let file = File {
         path: path.unwrap_or(Spanned::new(String::new(), node.span)),
         optional: map.get("optional", out, boolean).unwrap_or_default(),
-        mode: map.get("mode", out, quoted),
+        mode: if is_empty("mode") {
+            None
+        } else {
+            map.get("mode", out, quoted)
+        },
         uid: map.get("uid", out, id),
         gid: map.get("gid", out, id),
         content: content?,
@@ -120,7 +129,9 @@ fn content(map: &Mapping<'_>, out: &mut Diagnostics) -> Option<FileContent> {
         .filter(|target| !target.is_empty());
     let contents = map.get("contents", out, string);
     let source = map.get("source", out, string).filter(|source| !source.is_empty());
-    let no_metadata = map.node("metadata").is_some_and(|node| node.text() == Some(""));
+    let no_metadata = map
+        .node("metadata")
+        .is_some_and(|node| node.text() == Some("") && node.describe() == "a string");
     let metadata = if no_metadata {
         None
     } else {
@@ -150,7 +161,7 @@ fn content(map: &Mapping<'_>, out: &mut Diagnostics) -> Option<FileContent> {
             }
             return None;
         }
-        [first, .., second @ ("source" | "metadata")] | [first @ "directory", second @ "contents"] => {
+        [first, .., second @ ("source" | "metadata")] | [first @ "directory", .., second @ "contents"] => {
             let span = map.key_span(second).unwrap_or(map.span);
             let mistake = Diagnostic::error(span, format!("`{first}` and `{second}` exclude each other"));
             out.push(mistake.note(

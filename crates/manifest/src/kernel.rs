@@ -86,7 +86,15 @@ pub(crate) fn kernel(node: &Node, out: &mut Diagnostics) -> Option<Kernel> {
             "the command line has {} bytes; kernels keep the first {CMDLINE_KEPT}",
             cmdline.len()
         );
-        out.push(Diagnostic::warning(cmdline.span, message));
+        out.push(Diagnostic::warning(cmdline.span, message).label("the rest never reaches the kernel"));
+    }
+    if let Some(cmdline) = kernel
+        .cmdline
+        .as_ref()
+        .filter(|cmdline| cmdline.contains(['\n', '\r', '\0']))
+    {
+        let warning = Diagnostic::warning(cmdline.span, "the command line is not one line");
+        out.push(warning.hint("`>-` instead of `|` joins the lines of a text"));
     }
     Some(kernel).filter(|kernel| *kernel != Kernel::default())
 }

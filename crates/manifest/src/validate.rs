@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::suggest::nearest;
-use crate::{Container, Diagnostic, Diagnostics, Id, Manifest, Mount, Span, Spanned, Volume};
+use crate::{
+    Container, Diagnostic, Diagnostics, File, FileContent, Id, Manifest, Mount, Span, Spanned, Volume,
+};
 
 /// Checks a merged manifest.
 pub(crate) fn validate(manifest: &Manifest, out: &mut Diagnostics) {
@@ -12,7 +14,7 @@ pub(crate) fn validate(manifest: &Manifest, out: &mut Diagnostics) {
         manifest.services.iter().map(|service| &service.name),
         out,
     );
-    duplicates("volume", manifest.volumes.iter().map(|volume| &volume.name), out);
+    duplicate_volumes(&manifest.volumes, out);
     let volumes = manifest
         .volumes
         .iter()
@@ -35,6 +37,7 @@ pub(crate) fn validate(manifest: &Manifest, out: &mut Diagnostics) {
         }
     }
     for file in &manifest.files {
+        check_hidden(file, out);
         for owner in file.uid.iter().chain(&file.gid) {
             check_id(owner, &ids, out);
         }
@@ -58,6 +61,66 @@ fn duplicates<'m>(what: &str, names: impl Iterator<Item = &'m Spanned<String>>, 
             first.insert(name, name.span);
         }
     }
+}
+
+/// Volumes of one file have different names. A later file may declare a volume anew: with LinuxKit it must, in order to
+/// use it.
+fn duplicate_volumes(volumes: &[Volume], out: &mut Diagnostics) {
+    let mut seen: HashMap<&str, &Volume> = HashMap::new();
+    for volume in volumes.iter().filter(|volume| !volume.name.is_empty()) {
+        let name = &volume.name;
+        let Some(before) = seen.insert(name, volume) else {
+            continue;
+        };
+        let note = (before.name.span, "first declared");
+        if before.name.span.file == name.span.file {
+            let mistake = Diagnostic::error(
+                name.span,
+                format!("the volume `{}` is declared twice", name.value),
+            );
+            out.push(mistake.label("declared again here").note(note.0, note.1));
+        } else if !same_volume(before, volume) {
+            let message = format!("the volume `{}` is declared again, and differently", name.value);
+            let warning = Diagnostic::warning(name.span, message)
+                .label("this declaration holds; the contents of both are put there");
+            out.push(warning.note(note.0, note.1));
+        }
+    }
+}
+
+fn same_volume(a: &Volume, b: &Volume) -> bool {
+    let image = |volume: &Volume| volume.image.as_ref().map(|image| image.value.clone());
+    let platforms = |volume: &Volume| -> Vec<String> {
+        volume
+            .platforms
+            .iter()
+            .map(|platform| platform.value.clone())
+            .collect()
+    };
+    (image(a), a.readonly, a.format, platforms(a)) == (image(b), b.readonly, b.format, platforms(b))
+}
+
+/// Warns of files that nobody will see: init mounts file systems in memory over some directories.
+fn check_hidden(file: &File, out: &mut Diagnostics) {
+    const MOUNTED: [&str; 6] = ["dev", "proc", "run", "sys", "tmp", "var"];
+    let mut parts = file
+        .path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".");
+    let top = parts.next().unwrap_or_default();
+    if !MOUNTED.contains(&top) || parts.next().is_none() {
+        return;
+    }
+    let message = format!(
+        "`{}` will be hidden: init mounts a file system on /{top}",
+        file.path.value
+    );
+    out.push(Diagnostic::warning(file.path.span, message).hint(match &file.content {
+        FileContent::Directory => {
+            "containers make directories when they start: `runtime: {mkdir: [/var/x]}` of an onboot container or service"
+        }
+        _ => "put it elsewhere, as below /etc; an onboot container can copy it",
+    }));
 }
 
 fn check_binds(container: &Container, volumes: &HashMap<&str, &Volume>, out: &mut Diagnostics) {

@@ -97,7 +97,6 @@ files:
     a.yml:16:10: error: `uid` must be a whole number or the name of a container, not a number
     a.yml:17:10: error: `gid` must be a number from 0 to 4294967295, not -1
     a.yml:18:10: error: `cwd` must be a string, not a list
-    a.yml:19:33: error: `limit` must be an integer, not a number
     a.yml:19:57: error: `weight` must be a number from 0 to 65535, not 70000
     a.yml:19:70: error: `cpu` must be a mapping, not an integer
     a.yml:20:5: error: an entry of `services` must be a mapping, not a string
@@ -275,7 +274,7 @@ fn mounts() {
     a.yml:12:30: error: `char` is not a type of device (hint: expected `b` for block devices or `c` for character devices)
     a.yml:13:59: error: `mode` must be a string, not an integer (hint: put it in quotes: "0666")
     a.yml:14:9: error: a device has no `type`
-    a.yml:14:30: error: `rw` is not a mode: expected octal digits, at most `7777`
+    a.yml:14:30: error: `rw` is not a mode: expected octal digits, at most `7777` (hint: as in `"0644"` for a file or `"0755"` for a directory)
     a.yml:16:24: error: `rootfsPropagation` cannot be `shard` (hint: did you mean `shared`?)
     a.yml:17:10: warning: `hots` is taken as the path of an existing namespace (hint: did you mean `host`?)
     a.yml:19:10: warning: `somewhere` is taken as the path of an existing namespace (hint: the words are `host`, `new` and `none`; a path begins with `/`)
@@ -339,9 +338,9 @@ fn files() {
     a.yml:6:36: error: `directory` and `contents` exclude each other (`directory` is given at a.yml:6:19)
     a.yml:7:36: warning: `symlink` has no effect beside `directory`
     a.yml:8:31: warning: `contents` has no effect beside `symlink`
-    a.yml:9:38: error: `0999` is not a mode: expected octal digits, at most `7777`
+    a.yml:9:38: error: `0999` is not a mode: expected octal digits, at most `7777` (hint: as in `"0644"` for a file or `"0755"` for a directory)
     a.yml:10:38: error: `mode` must be a string, not an integer (hint: put it in quotes: "0644")
-    a.yml:11:38: error: `17777` is not a mode: expected octal digits, at most `7777`
+    a.yml:11:38: error: `17777` is not a mode: expected octal digits, at most `7777` (hint: as in `"0644"` for a file or `"0755"` for a directory)
     a.yml:12:29: error: `metadata` cannot be `toml` (hint: expected `yaml` or `json`)
     a.yml:13:32: warning: `optional` has no effect without `source`
     a.yml:14:37: error: no container is named `nobody`, so it has no id (hint: expected a number, or the name of an onboot, onshutdown or services entry)
@@ -545,9 +544,91 @@ volumes:
   - {name: v}
 "#,
     ];
-    assert_snapshot!(diagnose(&texts), @r#"
+    assert_snapshot!(diagnose(&texts), @"
     b.yml:2:12: error: the service `a` is declared twice (first declared at a.yml:2:12)
     b.yml:3:45: error: there is no volume `w` (hint: declare it in `volumes`; a path begins with `/`)
-    b.yml:6:12: error: the volume `v` is declared twice (first declared at a.yml:4:12)
+    ");
+}
+
+/// A volume is declared anew in a later file: once the same, once not.
+#[test]
+fn volumes_of_several_files() {
+    let texts = [
+        "volumes:
+  - {name: same, image: alpine}
+  - {name: other, image: alpine}
+",
+        "volumes:
+  - {name: same, image: alpine}
+  - {name: other, image: alpine, readonly: true}
+services:
+  - {name: a, image: nginx, binds: [\"same:/s\", \"other:/o\"]}
+",
+    ];
+    assert_snapshot!(diagnose(&texts), @"
+    b.yml:3:12: warning: the volume `other` is declared again, and differently (first declared at a.yml:3:12)
+    b.yml:5:48: error: the volume `other` is read-only, but bound read-write (declared at b.yml:3:12) (hint: write `other:/o:ro`)
+    ");
+}
+
+/// Files below directories on which init mounts something.
+#[test]
+fn hidden_files() {
+    let texts = [r#"files:
+  - {path: /var/lib/data, directory: true}
+  - {path: ./run//x, contents: a}
+  - {path: tmp, directory: true, mode: "1777"}
+  - {path: etc/var/x, contents: a}
+  - {path: proc/x, symlink: y}
+"#];
+    assert_snapshot!(diagnose(&texts), @"
+    a.yml:2:12: warning: `/var/lib/data` will be hidden: init mounts a file system on /var (hint: containers make directories when they start: `runtime: {mkdir: [/var/x]}` of an onboot container or service)
+    a.yml:3:12: warning: `./run//x` will be hidden: init mounts a file system on /run (hint: put it elsewhere, as below /etc; an onboot container can copy it)
+    a.yml:6:12: warning: `proc/x` will be hidden: init mounts a file system on /proc (hint: put it elsewhere, as below /etc; an onboot container can copy it)
+    ");
+}
+
+/// Only the first document counts.
+#[test]
+fn documents() {
+    let texts = [
+        "init: [a]\n---\nservices: 5\n",
+        "%YAML 1.2\n---\ninit: [b]\n...\n",
+    ];
+    assert_snapshot!(diagnose(&texts), @"a.yml:2:1: warning: a second document begins here; only the first one counts (hint: several manifests are given as several arguments)");
+}
+
+/// Command lines that kernels or boot loaders cannot take.
+#[test]
+fn command_lines() {
+    let long = format!("kernel: {{image: k, cmdline: {}}}\n", "x".repeat(2048));
+    let texts = [
+        "kernel:\n  image: k\n  cmdline: |\n    console=ttyS0\n    quiet\n",
+        &long,
+    ];
+    assert_snapshot!(diagnose(&texts), @"
+    a.yml:4:5: warning: the command line is not one line (hint: `>-` instead of `|` joins the lines of a text)
+    b.yml:1:29: warning: the command line has 2048 bytes; kernels keep the first 2047
+    ");
+}
+
+/// Numbers and modes in the forms that YAML 1.2 has for them.
+#[test]
+fn forms_of_numbers() {
+    let texts = [r#"services:
+  - name: a
+    image: nginx
+    resources: {memory: {limit: 1e9, swap: 0x7fff_ffff, reservation: 1.5, kernel: 1e99}, pids: {limit: 0o17}}
+    oomScoreAdj: 1_0
+files:
+  - {path: etc/a, contents: a, mode: "0o644"}
+  - {path: etc/b, contents: a, mode: ""}
+  - {path: etc/c, contents: a, mode: "u+x"}
+"#];
+    assert_snapshot!(diagnose(&texts), @r#"
+    a.yml:4:70: error: `reservation` must be an integer, not a number
+    a.yml:4:83: error: `kernel` must be an integer, not a number
+    a.yml:7:38: error: `0o644` is not a mode: expected octal digits, at most `7777` (hint: write `"0644"`)
+    a.yml:9:38: error: `u+x` is not a mode: expected octal digits, at most `7777` (hint: as in `"0644"` for a file or `"0755"` for a directory)
     "#);
 }

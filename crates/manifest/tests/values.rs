@@ -121,7 +121,7 @@ services:
     mounts: [{source: mqueue}, {destination: /dev, options: [size=1k], uidmappings: [{size: 1}]}, {type: proc}]
     binds: ["/a:/b", "/c:/d:ro,nosuid"]
     binds.add: []
-    devices: [{path: all, type: b}, {path: /dev/x, type: c, major: 5, minor: 1, mode: "0o666"}]
+    devices: [{path: all, type: b}, {path: /dev/x, type: c, major: 5, minor: 1, mode: "0666"}]
     tmpfs: ["/tmp", "/run:rw,size=10m"]
     command: []
     env: ["A=1"]

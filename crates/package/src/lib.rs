@@ -28,7 +28,7 @@ pub use build::{Built, Options, build};
 pub use debian::Machine;
 pub use error::{Error, Place};
 pub use lock::{Change, Lock, Locked};
-pub use recipe::{Naming, Recipe, load, load_as};
+pub use recipe::{FILE_NAME, Naming, Recipe, load, load_as};
 
 use ironkit_oci::Reference;
 

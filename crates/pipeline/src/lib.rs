@@ -17,6 +17,7 @@ pub mod resolve;
 pub mod run;
 pub mod sbom;
 pub mod sources;
+pub mod validate;
 
 pub use build::{BuildOptions, BuildReport, Format, build};
 pub use context::{Context, Watcher};

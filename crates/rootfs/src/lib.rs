@@ -159,10 +159,14 @@ fn containers(manifest: &Manifest, images: &Images, contents: &mut Contents) -> 
     };
     let mut unpacked: BTreeMap<String, String> = BTreeMap::new();
     let mut parts = Vec::new();
+    let placed = |error| match error {
+        Error::Manifest(list) => Error::Manifest(list.into_iter().map(|one| place(manifest, one)).collect()),
+        other => other,
+    };
     for (section, containers) in manifest.sections() {
         for (index, container) in containers.iter().enumerate() {
             let image = &images[&container.image.value];
-            let readonly = bundle::is_readonly(container, &image.config)?;
+            let readonly = bundle::is_readonly(container, &image.config).map_err(placed)?;
             let directory = directory(section, index, container);
             let (path, source) = (parse(&directory, &container.name)?, image.name.to_string());
             let part = |files| Part {

@@ -83,6 +83,12 @@ impl<'t> Builder<'t, '_> {
         let node = self.node(event, span, 0)?;
         // The end of the document must be seen, or a mistake right behind the last value would be missed.
         self.next()?;
+        if let Ok((Event::DocumentStart(_), span)) = self.next() {
+            let warning =
+                Diagnostic::warning(span, "a second document begins here; only the first one counts");
+            self.out
+                .push(warning.hint("several manifests are given as several arguments"));
+        }
         Ok(node)
     }
 

@@ -1,8 +1,6 @@
 //! Where the manifests are that tests read: LinuxKit's own, and the golden cases. Both live beside the project; without
 //! them the tests say so and pass.
 
-#![expect(dead_code, reason = "each test uses its part")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! The settings of a container: manifest over label over image.
 
-use ironkit_manifest::{BindNamespaces, Container, ContainerConfig, RuntimeConfig, Spanned};
+use ironkit_manifest::{BindNamespaces, Container, ContainerConfig, Diagnostic, RuntimeConfig, Spanned};
 use ironkit_oci::ImageConfig;
 
 use super::LABEL;
@@ -33,6 +33,7 @@ pub(crate) fn effective(container: &Container, image: &ImageConfig) -> Result<Se
         _ => ContainerConfig::default(),
     };
     let config = over(&container.config, label);
+    whole_word_alone(container, &config)?;
     let strings =
         |list: &Vec<Spanned<String>>| list.iter().map(|item| item.value.clone()).collect::<Vec<_>>();
     let image_args = || image.entrypoint.iter().chain(&image.cmd).cloned().collect();
@@ -52,12 +53,35 @@ pub(crate) fn effective(container: &Container, image: &ImageConfig) -> Result<Se
     })
 }
 
+/// Refuses capabilities that are added to a label's `all` or `none`: these stand alone.
+fn whole_word_alone(container: &Container, config: &ContainerConfig) -> Result<()> {
+    let all = config.capabilities.iter().flatten();
+    let word = all
+        .clone()
+        .find(|name| ["all", "none"].iter().any(|word| name.eq_ignore_ascii_case(word)));
+    let added = container.config.capabilities_add.iter().flatten().next();
+    match (word, added) {
+        (Some(word), Some(added)) if all.count() > 1 => Err(Error::Manifest(vec![
+            Diagnostic::error(
+                added.span,
+                format!(
+                    "nothing can be added to the capabilities `{}` that the label of {} gives",
+                    word.value, container.image.value
+                ),
+            )
+            .hint("write `capabilities` with all that the container needs, or leave out `capabilities.add`"),
+        ])),
+        _ => Ok(()),
+    }
+}
+
 /// `upper` over `lower`. Lists are replaced; the `.add` lists are appended to what the label has, unless the manifest
 /// gives the list itself.
 fn over(upper: &ContainerConfig, lower: ContainerConfig) -> ContainerConfig {
     let upper = upper.clone();
     let words = |upper: &Option<Spanned<String>>, lower: Option<Spanned<String>>| {
-        upper.clone().filter(|word| !word.is_empty()).or(lower)
+        let given = |word: &Spanned<String>| !word.is_empty();
+        upper.clone().filter(given).or(lower.filter(given))
     };
     ContainerConfig {
         capabilities: list(
