@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use ironkit_manifest::{Diagnostic, SourceFile};
+use ironkit_package::Naming;
 
 use crate::packages::{self, Named};
 use crate::{Context, Error, Result, sources};
@@ -43,7 +44,7 @@ pub fn validate(context: &Context, arguments: &[String], stdin: &mut dyn Read) -
     }
     for recipe in arguments.iter().filter(is_recipe) {
         let directory = Path::new(recipe).parent().unwrap_or(Path::new(""));
-        match packages::load(&directory.display().to_string()) {
+        match packages::load(&directory.display().to_string(), &Naming::default()) {
             Ok(recipe) => checked.diagnostics.extend(recipe.warnings),
             Err(Error::Manifest(mistakes)) => checked.diagnostics.extend(mistakes),
             Err(error) => return Err(error),
