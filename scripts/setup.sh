@@ -22,8 +22,22 @@ need umoci umoci
 need docker-registry docker-registry
 need openssl openssl
 need cpio cpio
+[ -d /usr/lib/python3 ] && python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 
-[ -n "$missing" ] || exit 0
+# judges PACKAGE...: programs of Python's registry, in a folder of the checkout.
+judges() {
+	folder=$(dirname "$0")/../.judges
+	[ "$(cat "$folder/packages" 2>/dev/null)" != "$*" ] || return 0
+	echo "installing: $*" >&2
+	python3 -m venv "$folder"
+	"$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+	echo "$*" >"$folder/packages"
+}
+sbom_judges() {
+	judges spdx-tools==0.8.5 'cyclonedx-python-lib[json-validation]==11.12.0'
+}
+
+[ -n "$missing" ] || { sbom_judges; exit 0; }
 echo "installing:$missing" >&2
 if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
 export DEBIAN_FRONTEND=noninteractive
@@ -31,3 +45,4 @@ $sudo apt-get update -qq
 # The services of these packages are not wanted: the tests start their own.
 # shellcheck disable=SC2086
 $sudo env RUNLEVEL=1 apt-get install -qq -y --no-install-recommends $missing >/dev/null
+sbom_judges

@@ -55,6 +55,8 @@ fn look_for(name: &str, path: &std::ffi::OsStr) -> Option<PathBuf> {
     };
     std::env::split_paths(path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
+        // What scripts/setup.sh takes from Python's registry.
+        .chain([workspace().join(".judges/bin")])
         .map(|folder| folder.join(name))
         .find(executable)
 }

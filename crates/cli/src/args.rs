@@ -98,6 +98,9 @@ pub struct BuildArguments {
     pub sizes: bool,
     #[command(flatten)]
     pub sbom: SbomArguments,
+    /// Write what the outputs were made from to this file, as an in-toto statement with SLSA provenance
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub provenance: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -28,6 +28,7 @@ pub use layer::{LayerReader, MAX_UNCOMPRESSED};
 pub use platform::Platform;
 pub use reference::Reference;
 pub use registry::{Credentials, Mirror, Progress, PushOptions, Pushed, Registry, RegistryOptions};
+pub use store::attestation;
 pub use store::{
     BlobReader, BlobWriter, Clean, Derived, DerivedRange, Image, Layer, Layout, LayoutLookup, Lookup,
     MAX_SMALL_BLOB, Removed, Statement, Store, StoredImage,

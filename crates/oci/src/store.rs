@@ -12,7 +12,7 @@
 //! Locks are `flock`s, so that they end with their process. A kill at any instant leaves at worst a file in
 //! `tmp/` or a blob that nothing names: both are swept later.
 
-pub(crate) mod attestation;
+pub mod attestation;
 mod blob;
 mod checksum;
 mod derived;

@@ -12,11 +12,11 @@ use crate::assemble::assemble;
 use crate::debian::fetch::new_file;
 use crate::debian::{Downloads, Machine, multiarch};
 use crate::error::{Error, io_at};
-use crate::image;
 use crate::lock::{Change, Lock, Locked};
 use crate::recipe::{Item, Recipe};
 use crate::sources::{Choice, Layers, Packages};
 use crate::tag;
+use crate::{attestation, image};
 
 /// How a component is built.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,15 +101,20 @@ pub fn build(
         });
     }
     let definition = &recipe.definition;
+    let reference = tag::reference(recipe, &lock)?;
+    let described = attestation::packages(recipe, &packages, platform);
     let written = image::write(
         store,
         &files,
         &layers,
         platform,
-        &definition.image,
-        definition.config.as_ref(),
+        &image::Description {
+            title: &definition.image,
+            name: &reference,
+            config: definition.config.as_ref(),
+            packages: &described,
+        },
     )?;
-    let reference = tag::reference(recipe, &lock)?;
     let digest = written.manifest;
     store.add_image(&reference, written.index)?;
     if lock != recipe.lock {

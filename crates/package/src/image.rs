@@ -1,4 +1,5 @@
-//! The files of a component → an OCI image in the store: one layer, a configuration, a manifest, an index.
+//! The files of a component → an OCI image in the store: one layer, a configuration, a manifest, an index, and an attestation
+//! of what it is made from.
 //!
 //! Nothing of the machine or the time gets into it. The image has no name yet when this is done.
 
@@ -7,11 +8,12 @@ use std::io::{self, Write};
 use ironkit_formats::archive::tar;
 use ironkit_formats::compress::{Codec, Effort, Encoder};
 use ironkit_oci::document::{Descriptor, Index, Manifest, media};
-use ironkit_oci::{BlobWriter, Platform, Store};
+use ironkit_oci::{BlobWriter, Platform, Reference, Store};
+use ironkit_sbom::Package;
 use ironkit_tree::{Digest, FileSet, Hasher, Source};
 use serde_json::{Map, Value, json};
 
-use crate::Error;
+use crate::{Error, attestation};
 
 /// When every image was made, as far as it says: fixed, since the time of a build is no part of its input.
 const CREATED: &str = "1970-01-01T00:00:00Z";
@@ -29,7 +31,20 @@ pub struct Written {
     pub layer_size: u64,
 }
 
-/// Writes an image for `platform`, called `title`, with `config` as its label.
+/// What an image says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Description<'a> {
+    /// Its title, for people.
+    pub title: &'a str,
+    /// The reference that it will have.
+    pub name: &'a Reference,
+    /// Its label with settings.
+    pub config: Option<&'a Value>,
+    /// What it is made from, for its attestation.
+    pub packages: &'a [Package],
+}
+
+/// Writes an image for `platform`, and its attestation.
 ///
 /// # Errors
 /// Those of the store and of `source`.
@@ -38,12 +53,15 @@ pub fn write(
     files: &FileSet,
     source: &dyn Source,
     platform: &Platform,
-    title: &str,
-    config: Option<&Value>,
+    description: &Description,
 ) -> Result<Written, Error> {
+    let config = description.config;
     let (layer, diff_id) = write_layer(store, files, source)?;
     let layer_size = layer.size;
-    let mut labels = Map::from_iter([("org.opencontainers.image.title".to_owned(), json!(title))]);
+    let mut labels = Map::from_iter([(
+        "org.opencontainers.image.title".to_owned(),
+        json!(description.title),
+    )]);
     if let Some(config) = config {
         labels.insert(CONFIG_LABEL.to_owned(), json!(config.to_string()));
     }
@@ -69,11 +87,15 @@ pub fn write(
     };
     let manifest = write_json(store, media::MANIFEST, &manifest)?;
     let digest = manifest.digest;
+    let attestation = attestation::write(store, &manifest, description.name, description.packages)?;
     let index = Index {
-        manifests: vec![Descriptor {
-            platform: Some(platform.clone()),
-            ..manifest
-        }],
+        manifests: vec![
+            Descriptor {
+                platform: Some(platform.clone()),
+                ..manifest
+            },
+            attestation,
+        ],
         ..Index::default()
     };
     Ok(Written {
@@ -101,7 +123,7 @@ fn write_layer(store: &Store, files: &FileSet, source: &dyn Source) -> Result<(D
     Ok((Descriptor::new(media::LAYER_GZIP, digest, size), diff_id))
 }
 
-fn write_json(
+pub(crate) fn write_json(
     store: &Store,
     media_type: &str,
     document: &impl serde::Serialize,

@@ -8,6 +8,7 @@
 //! Where a mirror's address and the machine's keys are comes from the caller; this crate reads no environment.
 
 mod assemble;
+mod attestation;
 pub mod build;
 pub mod debian;
 pub mod elf;

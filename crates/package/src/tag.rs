@@ -18,7 +18,7 @@ use crate::lock::Lock;
 use crate::recipe::{Dockerfile, Item, Recipe};
 
 /// Changes whenever the same recipe gives another image.
-const VERSION: &[u8] = b"1";
+const VERSION: &[u8] = b"2";
 /// Length of a hash in hexadecimal digits: that of a git object, as in LinuxKit's tags.
 const DIGITS: usize = 40;
 /// How much of the hash over the contents is in the tag of a folder that differs from its commit.

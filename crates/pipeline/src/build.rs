@@ -13,6 +13,7 @@ use ironkit_tree::{Resolution, Tree};
 use crate::output::Output;
 use crate::packages::{Named, PackageOptions};
 use crate::pieces::Pieces;
+use crate::provenance::{self, ProvenanceOptions, Used};
 use crate::resolve::{self, ResolveOptions};
 use crate::sbom::{self, SbomOptions};
 use crate::{Context, Error, Result, Watcher};
@@ -34,6 +35,8 @@ pub struct BuildOptions {
     pub packages: PackageOptions,
     /// Which SBOMs the image has; none for none.
     pub sbom: Option<SbomOptions>,
+    /// Where the build's provenance goes; none for none.
+    pub provenance: Option<ProvenanceOptions>,
 }
 
 /// An output format, by LinuxKit's name.
@@ -168,6 +171,15 @@ pub fn build(
     for output in outputs {
         let size = output.size();
         report.outputs.push((output.publish()?, size));
+    }
+    if let Some(provenance) = &options.provenance {
+        let used = Used {
+            images: &images,
+            layouts: &layouts,
+            platform: &options.platform,
+            sbom: options.sbom.as_ref(),
+        };
+        provenance::write(provenance, &report.outputs, sources, used)?;
     }
     Ok(report)
 }

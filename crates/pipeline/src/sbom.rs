@@ -58,7 +58,8 @@ impl FromStr for SbomFormat {
 }
 
 impl SbomFormat {
-    fn name(self) -> &'static str {
+    /// Its name in arguments.
+    pub fn name(self) -> &'static str {
         match self {
             SbomFormat::Spdx => "spdx",
             SbomFormat::CycloneDx => "cyclonedx",

@@ -31,6 +31,8 @@ pub struct Package {
     pub version: String,
     /// Architecture, as its registry names it.
     pub architecture: String,
+    /// Which release of its distribution it is from, `trixie`, where the image does not say.
+    pub release: String,
     /// The source package and its version, `glibc 2.41-12`, when it is called otherwise.
     pub source: String,
     /// Who packages it: a name, and perhaps an address in angle brackets.
@@ -64,12 +66,13 @@ impl Package {
     /// A package of which nothing more is known.
     pub fn new(registry: Registry, name: &str, version: &str) -> Package {
         let (name, version) = (name.to_owned(), version.to_owned());
-        let [architecture, source, maintainer, licence, homepage] = <[String; 5]>::default();
+        let [architecture, release, source, maintainer, licence, homepage] = <[String; 6]>::default();
         Package {
             registry,
             name,
             version,
             architecture,
+            release,
             source,
             maintainer,
             licence,
@@ -89,7 +92,9 @@ impl Package {
         if !self.architecture.is_empty() {
             qualifiers.insert("arch", self.architecture.clone());
         }
-        if !container.release.is_empty() && self.registry != Registry::Generic {
+        if !self.release.is_empty() {
+            qualifiers.insert("distro", self.release.clone());
+        } else if !container.release.is_empty() && self.registry != Registry::Generic {
             qualifiers.insert("distro", format!("{distribution}-{}", container.release));
         }
         let base = match self.registry {

@@ -1,7 +1,7 @@
 //! `ironkit build`.
 
 use ironkit_pipeline::packages::PackageOptions;
-use ironkit_pipeline::{BuildOptions, BuildReport, sources};
+use ironkit_pipeline::{BuildOptions, BuildReport, ProvenanceOptions, sources};
 
 use super::Outcome;
 use crate::args::{BuildArguments, Global};
@@ -32,6 +32,10 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
             force: false,
         },
         sbom: environment::sbom(&arguments.sbom)?,
+        provenance: arguments.provenance.clone().map(|file| ProvenanceOptions {
+            file,
+            formats: arguments.format.clone(),
+        }),
     };
     let report = ironkit_pipeline::build(&context, &texts, &options, console)
         .map_err(|error| Failure::in_sources(error, &texts))?;
@@ -67,7 +71,10 @@ fn sizes(report: &BuildReport) -> String {
     }
     for component in &report.components {
         rows.push(vec![
-            format!("  {} {}", component.location, component.name),
+            format!(
+                "  {}",
+                format!("{} {}", component.location, component.name).trim_start()
+            ),
             size(component.size),
         ]);
     }
