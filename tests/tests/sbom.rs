@@ -179,7 +179,7 @@ fn the_time_is_fixed_unless_somebody_says_otherwise() {
     for (epoch, works) in [("86400", true), ("yesterday", false), ("-1", false)] {
         let mut command = sandbox.ironkit(["build", "--arch", "amd64", "--name", "m", "m.yml"]);
         let done = ironkit_tests::run(command.env("SOURCE_DATE_EPOCH", epoch));
-        assert_eq!(done.status.success(), works, "{epoch}: {done:?}");
+        assert_eq!(done.code == Some(0), works, "{epoch}: {done:?}");
     }
 }
 
@@ -194,7 +194,7 @@ fn what_is_broken_is_named_and_can_be_left_out() {
         let build = ["build", "--arch", "amd64", "--name", "m", "m.yml"];
         let done = ironkit_tests::run(&mut sandbox.ironkit(build));
         let said = format!("{done:?}");
-        assert!(!done.status.success(), "{said}");
+        assert_ne!(done.code, Some(0), "{said}");
         for part in [
             "docker.io/test/said:v1",
             &digest(statement.as_bytes()),
