@@ -446,3 +446,252 @@ fn images_are_pushed() {
         assert!(gone.stderr.contains("was not found"), "{gone}");
     }
 }
+
+/// A credential helper in a folder of its own: the folder, for `PATH`.
+fn helper(sandbox: &Sandbox, name: &str, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let file = sandbox.write(
+        &format!("helpers/docker-credential-{name}"),
+        format!("#!/bin/sh\n{script}\n"),
+    );
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{}:{path}", file.parent().unwrap().display())
+}
+
+#[test]
+fn logins_come_from_where_docker_and_podman_keep_them() {
+    let sandbox = Sandbox::new();
+    let options = RegistryOptions {
+        tls: false,
+        login: true,
+    };
+    let Some(registry) = DockerRegistry::start(&sandbox.path("registry"), options) else {
+        return;
+    };
+    layout(&sandbox);
+    let Some(()) = push(&sandbox, &registry, "org/multi:1") else {
+        return;
+    };
+    let address = registry.address();
+    let reference = format!("{address}/org/multi:1");
+    let good = json!({ "auth": "dGVzdGVyOnNlc2FtZQ==" });
+    let wrong = json!({ "auth": "dGVzdGVyOndyb25n" });
+    let docker = "home/.docker/config.json";
+    // What the helper is told is kept, to be looked at.
+    let tells = format!(
+        "read server; echo $server > asked; echo '{{\"Username\":\"{USER}\",\"Secret\":\"{PASSWORD}\"}}'"
+    );
+    let unknown = "echo 'credentials not found in native keychain'; exit 1".to_owned();
+    let in_helper = json!({ "credHelpers": { &address: "test" } });
+    for (name, file, config, script, expect) in [
+        (
+            "docker",
+            docker,
+            json!({ "auths": { &address: good } }),
+            "",
+            Ok(()),
+        ),
+        (
+            "with a scheme",
+            docker,
+            json!({ "auths": { format!("http://{address}/v2/"): good } }),
+            "",
+            Ok(()),
+        ),
+        (
+            "podman",
+            "home/.config/containers/auth.json",
+            json!({ "auths": { &address: good } }),
+            "",
+            Ok(()),
+        ),
+        (
+            "podman's at run time",
+            "run/containers/auth.json",
+            json!({ "auths": { &address: good } }),
+            "",
+            Ok(()),
+        ),
+        (
+            "the longer path",
+            docker,
+            json!({ "auths": { &address: wrong, format!("{address}/org"): good } }),
+            "",
+            Ok(()),
+        ),
+        (
+            "a wrong password",
+            docker,
+            json!({ "auths": { &address: wrong } }),
+            "",
+            Err("refuses access"),
+        ),
+        ("a helper", docker, in_helper.clone(), tells.as_str(), Ok(())),
+        (
+            "a helper for all",
+            docker,
+            json!({ "auths": { &address: {} }, "credsStore": "test" }),
+            &tells,
+            Ok(()),
+        ),
+        (
+            "a helper that knows nothing",
+            docker,
+            in_helper.clone(),
+            &unknown,
+            Err("refuses access"),
+        ),
+        (
+            "a helper that fails",
+            docker,
+            in_helper.clone(),
+            "echo locked; exit 1",
+            Err("failed: locked"),
+        ),
+        (
+            "a helper that talks",
+            docker,
+            in_helper.clone(),
+            "echo hello",
+            Err("something else than JSON"),
+        ),
+        (
+            "a helper that is not there",
+            docker,
+            json!({ "credsStore": "gone" }),
+            "",
+            Err("docker-credential-gone"),
+        ),
+        (
+            "a helper elsewhere",
+            docker,
+            json!({ "credsStore": "../x" }),
+            "",
+            Err("not the name of a credential helper"),
+        ),
+        (
+            "a helper that hangs",
+            docker,
+            in_helper.clone(),
+            "sleep 60",
+            Err("did not answer within"),
+        ),
+        (
+            "no file of docker's",
+            docker,
+            json!([{}, 7]),
+            "",
+            Err("config.json"),
+        ),
+    ] {
+        for old in [
+            docker,
+            "home/.config/containers/auth.json",
+            "run/containers/auth.json",
+        ] {
+            let _ = fs::remove_file(sandbox.path(old));
+        }
+        sandbox.write(file, config.to_string());
+        let path = helper(&sandbox, "test", script);
+        let mut command = sandbox.ironkit(["--cache", "other", "cache", "pull", &reference]);
+        command
+            .env("PATH", path)
+            .env("XDG_RUNTIME_DIR", sandbox.path("run"));
+        let start = std::time::Instant::now();
+        let finished = run(&mut command);
+        assert!(start.elapsed().as_secs() < 30, "{name}: {:?}", start.elapsed());
+        match expect {
+            Ok(()) => assert_eq!(finished.code, Some(0), "{name}: {finished}"),
+            Err(text) => {
+                assert_eq!(finished.code, Some(2), "{name}: {finished}");
+                assert!(finished.stderr.contains(text), "{name}: {finished}");
+            }
+        }
+        assert!(!finished.stderr.contains(PASSWORD), "{name}: {finished}");
+        let _ = fs::remove_dir_all(sandbox.path("other"));
+    }
+    assert_eq!(fs::read_to_string(sandbox.path("asked")).unwrap().trim(), address);
+}
+
+#[test]
+fn what_is_damaged_is_fetched_again() {
+    let sandbox = Sandbox::new();
+    let Some(registry) = DockerRegistry::start(&sandbox.path("registry"), RegistryOptions::default()) else {
+        return;
+    };
+    layout(&sandbox);
+    let Some(()) = push(&sandbox, &registry, "org/multi:1") else {
+        return;
+    };
+    let reference = format!("{}/org/multi:1", registry.address());
+    let pull = || succeed(&mut sandbox.ironkit(["cache", "pull", "--platform", "linux/amd64", &reference]));
+    let root = pull().trim().split_once('@').unwrap().1.to_owned();
+    let build = || {
+        let _ = fs::remove_dir_all(sandbox.cache().join("derived"));
+        run(&mut sandbox.ironkit(["build", "--arch", "amd64", "m.yml"]))
+    };
+    let layer = digest(&layer("amd64"));
+    let other = digest(&stray());
+    let blob = |digest: &str| sandbox.cache().join("blobs").join(digest.replace(':', "/"));
+    let flip = |digest: &str| {
+        let mut bytes = fs::read(blob(digest)).unwrap();
+        bytes[20] ^= 1;
+        fs::write(blob(digest), bytes).unwrap();
+    };
+    let cut = |digest: &str| {
+        let bytes = fs::read(blob(digest)).unwrap();
+        fs::write(blob(digest), &bytes[..bytes.len() - 1]).unwrap();
+    };
+    // The name in the index leads to something else.
+    let tamper = |_: &str| {
+        let path = sandbox.cache().join("index.json");
+        fs::write(&path, fs::read_to_string(&path).unwrap().replace(&root, &other)).unwrap();
+    };
+    let pinned = format!("{}@{root}", reference);
+    let damages: [(&str, &str, &str, &dyn Fn(&str)); 6] = [
+        ("a flipped layer", &reference, &layer, &flip),
+        ("a short layer", &reference, &layer, &cut),
+        ("no layer", &reference, &layer, &|digest| {
+            fs::remove_file(blob(digest)).unwrap()
+        }),
+        ("a flipped index", &reference, &root, &flip),
+        ("a short index", &reference, &root, &cut),
+        ("another digest than the pinned one", &pinned, &root, &tamper),
+    ];
+    for (name, reference, culprit, damage) in damages {
+        sandbox.write("m.yml", format!("init: [\"{reference}\"]\n"));
+        let before = build();
+        assert_eq!(before.code, Some(0), "{name}: {before}");
+        damage(culprit);
+        let mended = build();
+        assert_eq!(mended.code, Some(0), "{name}: {mended}");
+        assert_eq!(architecture(&sandbox.path("m-initrd.img")), "amd64", "{name}");
+        blobs(&sandbox);
+    }
+    // Without a registry the error names the blob.
+    flip(&layer);
+    let _ = fs::remove_dir_all(sandbox.cache().join("derived"));
+    let lost = run(&mut sandbox.ironkit([
+        "--mirror",
+        "http://127.0.0.1:9",
+        "build",
+        "--arch",
+        "amd64",
+        "m.yml",
+    ]));
+    assert_eq!(lost.code, Some(2), "{lost}");
+    for text in [
+        layer.as_str(),
+        "is damaged",
+        "cannot be fetched again",
+        "127.0.0.1:9",
+    ] {
+        assert!(lost.stderr.contains(text), "{text}: {lost}");
+    }
+}
+
+/// A blob that no image has.
+fn stray() -> Vec<u8> {
+    layer("none")
+}

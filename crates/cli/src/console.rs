@@ -3,6 +3,7 @@
 //! Progress is one line on standard error that is written over and in the end wiped away; it only appears on a
 //! terminal. Colours follow the terminal and `NO_COLOR`.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -33,6 +34,10 @@ struct State {
     step: String,
     expected: u64,
     received: u64,
+    /// What is missing of each blob under way.
+    missing: BTreeMap<Digest, u64>,
+    /// How many blobs there were.
+    blobs: usize,
 }
 
 impl Console {
@@ -44,6 +49,8 @@ impl Console {
             step: String::new(),
             expected: 0,
             received: 0,
+            missing: BTreeMap::new(),
+            blobs: 0,
         };
         Console {
             progress: std::io::stderr().is_terminal() && !global.quiet,
@@ -88,7 +95,11 @@ impl Console {
         let megabytes = |bytes: u64| bytes / 1_000_000;
         let amount = match state.expected {
             0 => String::new(),
-            expected => format!(" {} of {} MB", megabytes(state.received), megabytes(expected)),
+            expected => {
+                let done = state.blobs - state.missing.len();
+                let (received, expected) = (megabytes(state.received), megabytes(expected));
+                format!(": {received} of {expected} MB, {done} of {} blobs", state.blobs)
+            }
         };
         let line: String = format!("{}{amount}", state.step).chars().take(100).collect();
         let _ = write!(std::io::stderr(), "\r\x1b[K{line} …");
@@ -97,21 +108,37 @@ impl Console {
     }
 }
 
+/// Says that another process keeps us waiting.
+pub fn waiting(lock: &std::path::Path) {
+    error_line(&format!(
+        "note: waiting for another process that holds {}",
+        lock.display()
+    ));
+}
+
 /// A line on standard error.
 pub fn error_line(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 impl Progress for Console {
-    fn blob(&self, _name: &str, _digest: &Digest, size: u64) {
+    fn blob(&self, _name: &str, digest: &Digest, size: u64) {
         let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         state.expected += size;
+        state.blobs += 1;
+        state.missing.insert(*digest, size);
         self.draw(&mut state);
     }
 
-    fn advance(&self, _digest: &Digest, bytes: u64) {
+    fn advance(&self, digest: &Digest, bytes: u64) {
         let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         state.received += bytes;
+        if let Some(missing) = state.missing.get_mut(digest) {
+            *missing = missing.saturating_sub(bytes);
+            if *missing == 0 {
+                state.missing.remove(digest);
+            }
+        }
         self.draw(&mut state);
     }
 

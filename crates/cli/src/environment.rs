@@ -26,6 +26,7 @@ pub fn context(global: &Global) -> Result<Context, Error> {
     let keyrings = PathBuf::from("/usr/share/keyrings");
     Ok(Context {
         cache,
+        waiting: crate::console::waiting,
         working_directory: env::current_dir().map_err(|source| Error::Read {
             path: ".".into(),
             source,
@@ -156,7 +157,14 @@ fn registry(global: &Global, home: &std::path::Path) -> Result<RegistryOptions, 
     let podman = variable("REGISTRY_AUTH_FILE").map(PathBuf::from);
     let podman = podman
         .or_else(|| variable("XDG_RUNTIME_DIR").map(|run| PathBuf::from(run).join("containers/auth.json")));
-    for file in podman.into_iter().chain([docker]).filter(|file| file.exists()) {
+    // Docker's file counts before podman's, as in LinuxKit; in each, what is said for the longest path.
+    let home = home.join(".config/containers/auth.json");
+    for file in [docker]
+        .into_iter()
+        .chain(podman)
+        .chain([home])
+        .filter(|file| file.exists())
+    {
         options.read_docker_config(&file)?;
     }
     Ok(options)

@@ -150,6 +150,14 @@ pub enum Error {
         /// The cause.
         source: Box<Error>,
     },
+    /// Something in the store is damaged, and cannot be fetched again.
+    #[error("{damage}, and it cannot be fetched again")]
+    NotMended {
+        /// What is damaged.
+        damage: Box<Error>,
+        /// Why it cannot be fetched.
+        source: Box<Error>,
+    },
     /// A push that failed; the source says where and why.
     #[error("cannot push {reference}")]
     Push {
@@ -220,6 +228,9 @@ pub enum Error {
     /// An archive that is not an image archive, or is one that cannot be used.
     #[error("the archive cannot be imported: {0}")]
     Archive(String),
+    /// An archive whose images have no names.
+    #[error("the archive cannot be imported: its images have no names")]
+    Nameless,
 }
 
 /// A result of this crate.
@@ -236,6 +247,9 @@ impl Error {
             Error::Locked { .. } => {
                 Some("wait for the other build to end, or use another cache directory".into())
             }
+            Error::Layout { path, .. } if path.ends_with("index.json") => Some(
+                "nothing is lost: move that file away and pull or build again; what is whole is not fetched again".into(),
+            ),
             Error::Layout { .. } => Some("use another cache directory, or remove this one".into()),
             Error::MissingBlob { .. } | Error::CorruptBlob { .. } | Error::Layer { .. } => {
                 Some("fetch the image again with `cache pull`".into())
@@ -243,14 +257,17 @@ impl Error {
             Error::CorruptDerived { .. } => Some("run `cache clean` to have it made again".into()),
             Error::NoName { .. } => Some("`cache ls` lists the names".into()),
             Error::NotFound { .. } => Some("check the spelling of the name and the tag".into()),
-            Error::Status { status: 429, .. } => {
-                Some("the registry limits its rate: wait, log in, or use a mirror".into())
-            }
+            Error::Status { status: 429, .. } => Some(
+                "the registry limits its rate: wait, log in (docker login or podman login), or use a mirror (--mirror)"
+                    .into(),
+            ),
             Error::Unauthorized { .. } => {
                 Some("the repository does not exist or needs credentials: log in to the registry".into())
             }
+            Error::Nameless => Some("give it one with `--name`".into()),
             Error::Tls(_) => Some("check the certificate files".into()),
-            Error::Pull { source, .. }
+            Error::NotMended { source, .. }
+            | Error::Pull { source, .. }
             | Error::Push { source, .. }
             | Error::Send { source, .. }
             | Error::Transfer { source, .. } => source.hint(),
@@ -292,6 +309,26 @@ impl Error {
         Error::Document {
             what: what.into(),
             reason: reason.to_string(),
+        }
+    }
+
+    /// Whether something in the store is not what it should be, so that fetching it again mends it.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Error::CorruptBlob { .. }
+            | Error::MissingBlob { .. }
+            | Error::Pinned { .. }
+            | Error::Layer { .. } => true,
+            Error::Stream { source, .. } => Error::inside(source).is_some_and(Error::is_damage),
+            _ => false,
+        }
+    }
+
+    /// This damage, which could not be mended because of `source`.
+    pub fn not_mended(self, source: Error) -> Error {
+        Error::NotMended {
+            damage: Box::new(self),
+            source: Box::new(source),
         }
     }
 

@@ -45,6 +45,8 @@ pub use layout::{Layout, LayoutLookup};
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Told when a lock that another process holds has to be waited for.
+    notice: fn(&Path),
     /// The shared hold on `.use`, taken when first needed and kept as long as this value.
     hold: Mutex<Option<File>>,
 }
@@ -53,8 +55,14 @@ impl Store {
     /// Opens the store in `root`; what is missing of it is made. A complete store that cannot be written can
     /// be opened too, to read from it.
     pub fn open(root: &Path) -> Result<Store> {
+        Store::open_with_notice(root, |_| {})
+    }
+
+    /// The same; `notice` is told when a lock, at this path, is held by another process for longer than a second.
+    pub fn open_with_notice(root: &Path, notice: fn(&Path)) -> Result<Store> {
         let store = Store {
             root: root.to_path_buf(),
+            notice,
             hold: Mutex::new(None),
         };
         for directory in ["blobs/sha256", "derived", "tmp"] {
@@ -109,7 +117,7 @@ impl Store {
     fn hold(&self) -> Result<()> {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         if hold.is_none() {
-            *hold = lock::shared(&self.root.join(".use"))?;
+            *hold = lock::shared(&self.root.join(".use"), self.notice)?;
         }
         Ok(())
     }

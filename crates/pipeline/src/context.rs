@@ -12,6 +12,8 @@ use crate::Result;
 pub struct Context {
     /// The content store's directory.
     pub cache: PathBuf,
+    /// Told when another process holds the store's lock, whose path it gets.
+    pub waiting: fn(&std::path::Path),
     /// Base of relative paths.
     pub working_directory: PathBuf,
     /// What `~/` stands for.
@@ -27,7 +29,7 @@ pub struct Context {
 impl Context {
     /// Opens the content store, making it when it is not there.
     pub fn store(&self) -> Result<Store> {
-        Ok(Store::open(&self.cache)?)
+        Ok(Store::open_with_notice(&self.cache, self.waiting)?)
     }
 
     /// A client of registries. Nothing is contacted yet.

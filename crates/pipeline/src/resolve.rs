@@ -114,10 +114,14 @@ impl Resolver<'_> {
     fn image(&self, name: &str, named: &Named, registry: &mut Option<Registry>) -> Result<Image> {
         let reference: Reference = name.parse()?;
         let recipe = named.recipe(name).filter(|recipe| !is_foreign(recipe));
+        let mut damage = None;
         if !self.options.pull || recipe.is_some() {
             for candidate in [&reference, &reference.or_latest()] {
-                if let Lookup::Found(image) = self.store.lookup(candidate, &self.options.platform)? {
-                    return Ok(*image);
+                match self.stored(candidate) {
+                    Ok(Some(image)) => return Ok(image),
+                    Ok(None) => {}
+                    Err(error) if error.is_damage() => damage = Some(error),
+                    Err(error) => return Err(error.into()),
                 }
             }
         }
@@ -129,7 +133,35 @@ impl Resolver<'_> {
             None => registry.insert(self.context.registry()?),
         };
         self.watcher.step(&format!("pulling {reference}"));
-        Ok(registry.pull(self.store, &reference, &self.options.platform, self.watcher)?)
+        if let Some(damage) = &damage {
+            self.watcher
+                .note(&format!("{reference}: {damage}; it is fetched again"));
+        }
+        let pulled = registry.pull(self.store, &reference, &self.options.platform, self.watcher);
+        match (pulled, damage) {
+            (Err(source), Some(damage)) => Err(damage.not_mended(source).into()),
+            (pulled, _) => Ok(pulled?),
+        }
+    }
+
+    /// The image as the store has it. What will be read of it is verified here, where it can still be fetched again.
+    fn stored(&self, reference: &Reference) -> ironkit_oci::Result<Option<Image>> {
+        match self.store.lookup(reference, &self.options.platform)? {
+            Lookup::Found(image) => {
+                ironkit_rootfs::verify(self.store, &image)?;
+                Ok(Some(*image))
+            }
+            Lookup::Incomplete(blobs) => match blobs.iter().find(|blob| self.store.blob_size(blob).is_some())
+            {
+                Some(blob) => Err(ironkit_oci::Error::CorruptBlob {
+                    digest: *blob,
+                    expected: "another size".to_owned(),
+                    found: format!("{} bytes", self.store.blob_size(blob).unwrap_or_default()),
+                }),
+                None => Ok(None),
+            },
+            _ => Ok(None),
+        }
     }
 
     fn layout(

@@ -18,7 +18,7 @@ const VERSION: &[u8] = b"2";
 /// Derived data: file sets in their text form.
 const FILES: &str = "files";
 /// Derived data: uncompressed layers.
-const LAYERS: &str = "layers";
+pub(crate) const LAYERS: &str = "layers";
 
 /// What a file set is made from.
 #[derive(Debug, Clone)]

@@ -13,6 +13,7 @@ mod init;
 mod json;
 mod kernel;
 pub mod layer;
+mod verify;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use bundle::LABEL;
 pub use contents::Contents;
 pub use error::{Error, Result};
 pub use flat::write_flat;
+pub use verify::verify;
 use volume::Filling;
 
 /// What of the builder's machine a manifest can refer to.

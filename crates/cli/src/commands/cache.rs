@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use ironkit_oci::{ArchiveFormat, Clean, ImportOptions, Platform, PushOptions, Reference, Removed, Store};
-use ironkit_pipeline::{Context, Error};
+use ironkit_pipeline::{Context, Error, Watcher};
 
 use super::Outcome;
 use crate::args::{CacheCommand, CacheExportArguments, CachePushArguments, Global};
@@ -86,6 +86,7 @@ fn pull(
     let registry = context.registry()?;
     for reference in references {
         let reference = reference.parse::<Reference>()?.or_latest();
+        console.step(&format!("pulling {reference}"));
         for platform in platforms {
             registry.pull(store, &reference, platform, console)?;
         }
@@ -119,6 +120,7 @@ fn push(context: &Context, store: &Store, options: &CachePushArguments, console:
     let registry = context.registry()?;
     for reference in &options.references {
         let reference: Reference = reference.parse()?;
+        console.step(&format!("pushing {reference}"));
         let options = PushOptions {
             remote_name: remote_name.clone(),
             replace: options.replace,

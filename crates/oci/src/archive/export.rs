@@ -68,7 +68,7 @@ pub fn image(store: &Store, reference: &Reference, platform: &Platform) -> Resul
             available,
         }),
         Lookup::Incomplete(missing) => Err(match missing.first() {
-            Some(digest) => Error::MissingBlob { digest: *digest },
+            Some(digest) => store.absent(digest),
             None => Error::NotFound {
                 reference: reference.clone().into(),
                 tried: Vec::new(),

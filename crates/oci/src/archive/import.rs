@@ -169,7 +169,7 @@ fn from_layout(index: &[u8], options: &ImportOptions) -> Result<Vec<(Reference, 
         .filter_map(|root| Some((full_name(root)?, bare(root))));
     let named: Vec<_> = named.collect();
     if named.is_empty() {
-        return Err(Error::Archive("its images have no names: give one".into()));
+        return Err(Error::Nameless);
     }
     Ok(named)
 }
@@ -247,7 +247,7 @@ fn from_docker(
         named.extend(names.into_iter().map(|name| (name, root.clone())));
     }
     if named.is_empty() {
-        return Err(Error::Archive("its images have no names: give one".into()));
+        return Err(Error::Nameless);
     }
     Ok(named)
 }
@@ -334,6 +334,10 @@ fn check_image(store: &Store, name: &Reference, root: &Descriptor) -> Result<()>
 fn check_manifest(store: &Store, manifest: &Manifest) -> Result<Option<Digest>> {
     let what = format!("configuration {}", manifest.config.digest);
     let config = match store.read_blob(&manifest.config.digest) {
+        Ok(bytes) if bytes.len() as u64 != manifest.config.size => {
+            let reason = format!("expected {} bytes, found {}", manifest.config.size, bytes.len());
+            return Err(Error::document(what, reason));
+        }
         Ok(bytes) => ImageConfig::parse(&bytes).map_err(|error| Error::document(what, error))?,
         Err(Error::MissingBlob { digest }) => return Ok(Some(digest)),
         Err(error) => return Err(error),

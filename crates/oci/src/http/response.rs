@@ -64,7 +64,14 @@ impl Response {
             .ok()
             .and_then(|json| json.pointer("/errors/0/message")?.as_str().map(str::to_owned))
             .unwrap_or_else(|| text.lines().next().unwrap_or_default().to_owned());
+        let limits = ["ratelimit-limit", "ratelimit-remaining", "retry-after"];
+        let limits = limits
+            .iter()
+            .filter(|_| self.status == 429)
+            .filter_map(|name| Some(format!("; {name}: {}", self.header(name)?)));
+        let text = limits.fold(text, |text, limit| text + &limit);
         let text = text
+            .trim_start_matches("; ")
             .chars()
             .filter(|c| !c.is_control())
             .take(200)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::Result;
 
 /// How long a credential helper may take: it may have to ask a server, but nobody waits for it for ever.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Logins by registry.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl Credentials {
         Ok(())
     }
 
-    /// How long a credential helper may take; 20 s when it is not said.
+    /// How long a credential helper may take; 15 s when it is not said.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
     }

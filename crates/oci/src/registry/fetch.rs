@@ -118,13 +118,7 @@ impl Fetch<'_> {
 
     /// Whether the blob is here, byte for byte: a pull is also the way to mend a store.
     fn whole(&self, digest: &Digest, size: u64) -> bool {
-        if self.store.blob_size(digest) != Some(size) {
-            return false;
-        }
-        let read = |mut reader| io::copy(&mut reader, &mut io::sink());
-        self.store
-            .open_blob(digest)
-            .is_ok_and(|reader| read(io::BufReader::with_capacity(128 * 1024, reader)).is_ok())
+        self.store.verify_blob(digest, size, &mut io::sink()).is_ok()
     }
 }
 

@@ -211,9 +211,14 @@ impl Push<'_> {
                 ));
             }
         };
-        let whole = std::iter::once(&manifest.config)
-            .chain(&manifest.layers)
-            .all(|blob| self.store.blob_size(&blob.digest) == Some(blob.size));
+        let mut whole = true;
+        for blob in std::iter::once(&manifest.config).chain(&manifest.layers) {
+            match self.store.blob_size(&blob.digest) {
+                Some(size) if size == blob.size => {}
+                Some(_) => return Err(self.store.absent(&blob.digest)),
+                None => whole = false,
+            }
+        }
         Ok(whole.then(|| Part {
             descriptor: entry.clone(),
             manifest,

@@ -48,6 +48,38 @@ impl Store {
         })
     }
 
+    /// What is wrong with a blob that an image needs, and that is not here with its size.
+    pub(crate) fn absent(&self, digest: &Digest) -> Error {
+        match self.blob_size(digest) {
+            Some(size) => damaged(digest, "another size".to_owned(), format!("{size} bytes")),
+            None => Error::MissingBlob { digest: *digest },
+        }
+    }
+
+    /// Reads a blob of `size` bytes to its end, into `out`.
+    ///
+    /// # Errors
+    /// A blob that is not there, or not what its digest and size say.
+    pub fn verify_blob(&self, digest: &Digest, size: u64, out: &mut dyn Write) -> Result<()> {
+        let mut reader = self.open_blob(digest)?;
+        if reader.size != size {
+            return Err(damaged(
+                digest,
+                format!("{size} bytes"),
+                format!("{} bytes", reader.size),
+            ));
+        }
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            match reader.read(&mut buffer).map_err(Error::stream("read a blob"))? {
+                0 => return Ok(()),
+                count => out
+                    .write_all(&buffer[..count])
+                    .map_err(Error::stream("write a blob's content"))?,
+            }
+        }
+    }
+
     /// The size of a blob, when it is there.
     pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
         fs::metadata(self.blob_path(digest))

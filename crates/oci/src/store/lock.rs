@@ -12,12 +12,15 @@ use crate::{Error, Result};
 /// How long to wait for somebody else. Index changes take milliseconds, so whoever holds it longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// After this a person may wonder what is going on.
+const NOTICE: Duration = Duration::from_secs(1);
+
 impl Store {
     /// Holds the lock on `index.json` as long as the file lives.
     pub(super) fn lock(&self) -> Result<File> {
         let path = self.root.join(".lock");
         let file = open(&path)?;
-        match wait(&path, PATIENCE, || file.try_lock())? {
+        match wait(&path, PATIENCE, self.notice, || file.try_lock())? {
             true => Ok(file),
             false => Err(Error::Locked {
                 path,
@@ -28,13 +31,13 @@ impl Store {
 }
 
 /// A shared hold; None where the file system cannot be written, since nobody can delete there either.
-pub(super) fn shared(path: &Path) -> Result<Option<File>> {
+pub(super) fn shared(path: &Path, notice: fn(&Path)) -> Result<Option<File>> {
     let file = match open(path) {
         Ok(file) => file,
         Err(Error::File { source, .. }) if super::readable(&source) => return Ok(None),
         Err(error) => return Err(error),
     };
-    match wait(path, PATIENCE, || file.try_lock_shared())? {
+    match wait(path, PATIENCE, notice, || file.try_lock_shared())? {
         true => Ok(Some(file)),
         false => Err(Error::Locked {
             path: path.to_path_buf(),
@@ -46,7 +49,7 @@ pub(super) fn shared(path: &Path) -> Result<Option<File>> {
 /// An exclusive hold, if it can be had at once.
 pub(super) fn alone(path: &Path) -> Result<Option<File>> {
     let file = open(path)?;
-    Ok(wait(path, Duration::ZERO, || file.try_lock())?.then_some(file))
+    Ok(wait(path, Duration::ZERO, |_| {}, || file.try_lock())?.then_some(file))
 }
 
 fn open(path: &Path) -> Result<File> {
@@ -68,11 +71,17 @@ fn open(path: &Path) -> Result<File> {
 fn wait(
     path: &Path,
     limit: Duration,
+    notice: fn(&Path),
     attempt: impl Fn() -> std::result::Result<(), TryLockError>,
 ) -> Result<bool> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(1);
+    let mut told = false;
     loop {
+        if !told && start.elapsed() > NOTICE {
+            notice(path);
+            told = true;
+        }
         match attempt() {
             Ok(()) => return Ok(true),
             Err(TryLockError::Error(error)) => return Err(Error::file("lock", path)(error)),
