@@ -23,6 +23,7 @@ need docker-registry docker-registry
 need openssl openssl
 need cpio cpio
 [ -d /usr/lib/python3 ] && python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+python3 -c 'import jsonschema, yaml' 2>/dev/null || missing="$missing python3-jsonschema python3-yaml"
 
 # judges PACKAGE...: programs of Python's registry, in a folder of the checkout.
 judges() {

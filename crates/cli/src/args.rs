@@ -23,6 +23,10 @@ Examples:
   ironkit pkg build components/nginx                  build one component into the cache
   ironkit cache ls                                    what is in the cache";
 
+const SCHEMA: &str = "\
+Editors with a YAML language server use it when a manifest begins with the line
+  # yaml-language-server: $schema=ironkit.schema.json";
+
 /// What every command takes.
 #[derive(Debug, Args)]
 pub struct Global {
@@ -49,6 +53,9 @@ pub enum Command {
     Build(BuildArguments),
     /// Check manifests, without images and network
     Validate(ValidateArguments),
+    /// Print the JSON Schema of manifests, for editors: ironkit schema > ironkit.schema.json
+    #[command(after_help = SCHEMA)]
+    Schema,
     /// Run a built image in a virtual machine
     Run(Box<RunArguments>),
     /// Build component images

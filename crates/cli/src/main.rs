@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     let console = console::Console::new(&arguments.global);
     let outcome = match &arguments.command {
         Command::Build(options) => commands::build::run(&arguments.global, options, &console),
+        Command::Schema => commands::schema::run(&console),
         Command::Validate(options) => commands::validate::run(&arguments.global, options, &console),
         Command::Run(options) => commands::run::run(&arguments.global, options, &console),
         Command::Pkg(options) => commands::pkg::run(&arguments.global, options, &console),

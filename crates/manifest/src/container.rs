@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::decode::{Mapping, Spelling, boolean, integer, list, map_of, string, text, word};
+use crate::decode::{Mapping, boolean, integer, list, map_of, string, text, word};
 use crate::device::{Device, device};
 use crate::id::{Id, id};
 use crate::limits::{Rlimit, capabilities, rlimit};
@@ -10,6 +10,7 @@ use crate::mount::{Bind, Mount, Tmpfs, bind, mount, tmpfs};
 use crate::reference::image;
 use crate::resources::{IdMapping, Resources, id_mapping, resources};
 use crate::runtime::{RuntimeConfig, runtime};
+use crate::schema;
 use crate::suggest::nearest;
 use crate::yaml::Node;
 use crate::{Diagnostic, Diagnostics, Spanned};
@@ -109,18 +110,10 @@ pub enum Dialect {
     BuildFile,
 }
 
-#[rustfmt::skip]
-const KEYS: [&str; 36] = [
-    "name", "image", "capabilities", "capabilities.add", "ambient", "mounts", "binds", "binds.add", "devices", "tmpfs",
-    "command", "env", "cwd", "net", "ipc", "uts", "pid", "userns", "hostname", "readonly", "maskedPaths", "readonlyPaths",
-    "uid", "gid", "additionalGids", "noNewPrivileges", "oomScoreAdj", "rootfsPropagation", "cgroupsPath", "resources",
-    "sysctl", "annotations", "rlimits", "uidMappings", "gidMappings", "runtime",
-];
-
 /// Decodes an entry of a section. It is `None` only when it is no mapping.
 pub(crate) fn container(node: &Node, out: &mut Diagnostics) -> Option<Container> {
     let what = out.field().to_owned();
-    let map = Mapping::read(node, &what, &KEYS, Spelling::Exact, out)?;
+    let map = Mapping::object(node, &what, &schema::CONTAINER, out)?;
     // A placeholder keeps the entry for the checks that follow; the errors see to it that nobody builds it.
     let absent = || Spanned::new(String::new(), node.span);
     let name = map.required("name", out, name).unwrap_or_else(absent);
@@ -139,7 +132,7 @@ pub fn container_config(node: &Node, dialect: Dialect, out: &mut Diagnostics) ->
         Dialect::Label => "the label",
         Dialect::BuildFile => "`config`",
     };
-    let map = Mapping::read(node, what, &KEYS, Spelling::Exact, out)?;
+    let map = Mapping::object(node, what, &schema::CONTAINER, out)?;
     for key in ["name", "image"] {
         if let Some(span) = map.key_span(key) {
             out.push(Diagnostic::error(

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::schema::{self, Object};
 use crate::suggest::{nearest, quoted_list};
 use crate::yaml::{Kind, NOTHING, Node, Value};
 use crate::{Diagnostic, Diagnostics, Span, Spanned};
@@ -38,6 +39,32 @@ impl<'n> Mapping<'n> {
         spelling: Spelling,
         out: &mut Diagnostics,
     ) -> Option<Mapping<'n>> {
+        Mapping::read_with(node, what, keys, spelling, |_| None, out)
+    }
+
+    /// Reads a mapping of the manifest's schema. Keys that belong to another of its mappings are shown the way.
+    pub fn object(
+        node: &'n Node,
+        what: &'n str,
+        object: &'static Object,
+        out: &mut Diagnostics,
+    ) -> Option<Mapping<'n>> {
+        let spelling = if object.lower_case {
+            Spelling::OrLowerCase
+        } else {
+            Spelling::Exact
+        };
+        Mapping::read_with(node, what, &object.keys(), spelling, schema::home, out)
+    }
+
+    fn read_with(
+        node: &'n Node,
+        what: &'n str,
+        keys: &[&'n str],
+        spelling: Spelling,
+        home: impl Fn(&str) -> Option<String>,
+        out: &mut Diagnostics,
+    ) -> Option<Mapping<'n>> {
         let Value::Mapping(pairs) = &node.value else {
             wrong_type(node, "a mapping", out);
             return None;
@@ -61,7 +88,7 @@ impl<'n> Mapping<'n> {
                 }
                 Some(known) => mapping.entries.push((known, key, value)),
                 None if out.is_full() => out.push(Diagnostic::error(key.span, "unknown key")),
-                None => out.push(unknown_key(key, what, keys)),
+                None => out.push(unknown_key(key, what, keys, &home)),
             }
         }
         Some(mapping)
@@ -318,7 +345,7 @@ const FOREIGN: &[(&str, &str)] = &[
 /// Lists of more keys than this do not fit under a caret.
 const LABELLED: usize = 10;
 
-fn unknown_key(key: &Node, what: &str, keys: &[&str]) -> Diagnostic {
+fn unknown_key(key: &Node, what: &str, keys: &[&str], home: &dyn Fn(&str) -> Option<String>) -> Diagnostic {
     let name = key.text().unwrap_or_default();
     let foreign = FOREIGN
         .iter()
@@ -326,7 +353,12 @@ fn unknown_key(key: &Node, what: &str, keys: &[&str]) -> Diagnostic {
         .map(|(_, to)| *to);
     let mistake = Diagnostic::error(key.span, format!("unknown key `{name}` in {what}"));
     let known = format!("known here: {}", quoted_list(keys));
-    match nearest(name, keys).or(foreign) {
+    if foreign.is_none()
+        && let Some(home) = home(name)
+    {
+        return mistake.hint(format!("`{name}` belongs to {home}"));
+    }
+    match foreign.or_else(|| nearest(name, keys)) {
         Some(near) if keys.len() <= LABELLED => mistake.label(known).hint(format!("did you mean `{near}`?")),
         Some(near) => mistake.hint(format!("did you mean `{near}`?")),
         None => mistake.hint(known),

@@ -1,7 +1,8 @@
 //! Devices of a container.
 
-use crate::decode::{Mapping, Spelling, integer, string};
+use crate::decode::{Mapping, integer, string};
 use crate::mode::{Mode, bare, quoted};
+use crate::schema;
 use crate::yaml::Node;
 use crate::{Diagnostic, Diagnostics, Dialect, Spanned};
 
@@ -30,8 +31,7 @@ impl Device {
 /// Decodes a device. Where modes may be bare depends on the kind of file.
 pub(crate) fn device(dialect: Dialect) -> impl Fn(&Node, &mut Diagnostics) -> Option<Device> {
     move |node, out| {
-        let keys = ["path", "type", "major", "minor", "mode"];
-        let map = Mapping::read(node, "a device", &keys, Spelling::Exact, out)?;
+        let map = Mapping::object(node, "a device", &schema::DEVICE, out)?;
         let path = map.required("path", out, string)?;
         let all = path.value == "all";
         let mode = match dialect {

@@ -1,8 +1,9 @@
 //! Entries of `files`.
 
-use crate::decode::{Mapping, Spelling, boolean, string, word};
+use crate::decode::{Mapping, boolean, string, word};
 use crate::id::{Id, id};
 use crate::mode::{Mode, quoted};
+use crate::schema;
 use crate::yaml::Node;
 use crate::{Diagnostic, Diagnostics, Spanned};
 
@@ -62,21 +63,10 @@ impl File {
 
 /// Decodes an entry.
 pub(crate) fn file(node: &Node, out: &mut Diagnostics) -> Option<File> {
-    let keys = [
-        "path",
-        "directory",
-        "symlink",
-        "contents",
-        "source",
-        "metadata",
-        "optional",
-        "mode",
-        "uid",
-        "gid",
-    ];
-    let map = Mapping::read(node, "this file", &keys, Spelling::Exact, out)?;
+    let errors = out.errors();
+    let map = Mapping::object(node, "this file", &schema::FILE, out)?;
     let path = map.required("path", out, path);
-    let content = content(&map, out);
+    let content = content(&map, errors, out);
     // An empty string is as good as nothing here, as in LinuxKit.
     let is_empty = |key| {
         map.node(key)
@@ -120,9 +110,8 @@ fn path(node: &Node, out: &mut Diagnostics) -> Option<Spanned<String>> {
 
 /// LinuxKit's rules: one of `contents`, `source` and `metadata`; none of the latter two beside a directory, link or
 /// contents; a directory goes before a link and a link before contents, but a directory cannot have contents.
-fn content(map: &Mapping<'_>, out: &mut Diagnostics) -> Option<FileContent> {
+fn content(map: &Mapping<'_>, errors: usize, out: &mut Diagnostics) -> Option<FileContent> {
     let formats = [("yaml", MetadataFormat::Yaml), ("json", MetadataFormat::Json)];
-    let errors = out.errors();
     let directory = map.get("directory", out, boolean).unwrap_or_default();
     let symlink = map
         .get("symlink", out, string)
@@ -152,7 +141,7 @@ fn content(map: &Mapping<'_>, out: &mut Diagnostics) -> Option<FileContent> {
         .collect();
     match given.as_slice() {
         [] => {
-            // When one of them is there but wrong, that has been said.
+            // When one of them is there but wrong or misspelt, that has been said.
             if out.errors() == errors {
                 let mistake = Diagnostic::error(map.span, "nothing says what the file contains");
                 out.push(

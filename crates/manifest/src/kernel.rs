@@ -1,7 +1,8 @@
 //! The `kernel` section.
 
-use crate::decode::{Mapping, Spelling, string};
+use crate::decode::{Mapping, string};
 use crate::reference::optional_image;
+use crate::schema;
 use crate::yaml::Node;
 use crate::{Diagnostic, Diagnostics, Spanned};
 
@@ -66,8 +67,7 @@ const CMDLINE_KEPT: usize = 2047;
 
 /// Decodes the section. One that says nothing is as good as none.
 pub(crate) fn kernel(node: &Node, out: &mut Diagnostics) -> Option<Kernel> {
-    let keys = ["image", "cmdline", "binary", "tar", "ucode"];
-    let map = Mapping::read(node, "`kernel`", &keys, Spelling::Exact, out)?;
+    let map = Mapping::object(node, "`kernel`", &schema::KERNEL, out)?;
     let kernel = Kernel {
         image: map.get("image", out, optional_image),
         cmdline: map

@@ -23,6 +23,7 @@ mod packages;
 pub mod reference;
 mod resources;
 mod runtime;
+pub mod schema;
 mod span;
 pub mod suggest;
 mod validate;
@@ -41,8 +42,8 @@ pub use mode::Mode;
 pub use mount::{Bind, Mount, Tmpfs};
 pub use packages::ResolvePackage;
 pub use resources::{
-    BlockIo, Cpu, DeviceRule, HugepageLimit, IdMapping, InterfacePriority, Memory, Network, Pids, Rdma,
-    Resources, ThrottleDevice, WeightDevice,
+    BlockIo, Cpu, DeviceRule, HugepageLimit, IdMapping, InterfacePriority, Memory, Network, PageSize, Pids,
+    Rdma, Resources, ThrottleDevice, WeightDevice,
 };
 pub use runtime::{BindNamespaces, Interface, OnFailure, Restart, RuntimeConfig, SeccompPolicy};
 pub use span::{LABEL_FILE, SourceFile, Span, Spanned};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::container::container;
-use crate::decode::{Mapping, Spelling, list, string};
+use crate::decode::{Mapping, list, string};
 use crate::file::file;
 use crate::kernel::kernel;
 use crate::reference::image;
+use crate::schema;
 use crate::volume::volume;
 use crate::yaml::Node;
 use crate::{Container, Diagnostic, Diagnostics, File, Kernel, SourceFile, Spanned, Volume};
@@ -73,17 +74,7 @@ impl Manifest {
 
 /// Decodes one file.
 pub(crate) fn manifest(node: &Node, out: &mut Diagnostics) -> Option<Manifest> {
-    let keys = [
-        "kernel",
-        "init",
-        "onboot",
-        "onshutdown",
-        "services",
-        "volumes",
-        "files",
-        "trust",
-    ];
-    let map = Mapping::read(node, "the manifest", &keys, Spelling::Exact, out)?;
+    let map = Mapping::object(node, "the manifest", &schema::MANIFEST, out)?;
     if let Some(span) = map.key_span("trust") {
         // Content trust is gone from LinuxKit too; old manifests still have the section.
         let warning = Diagnostic::warning(span, "`trust` has no effect: content trust no longer exists");
@@ -103,7 +94,7 @@ pub(crate) fn manifest(node: &Node, out: &mut Diagnostics) -> Option<Manifest> {
 }
 
 fn trust(node: &Node, out: &mut Diagnostics) -> Option<()> {
-    let map = Mapping::read(node, "`trust`", &["image", "org"], Spelling::Exact, out)?;
+    let map = Mapping::object(node, "`trust`", &schema::TRUST, out)?;
     map.get("image", out, list(string));
     map.get("org", out, list(string));
     Some(())

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::decode::{Mapping, Spelling, list, string, text};
+use crate::decode::{Mapping, list, string, text};
 use crate::resources::{IdMapping, id_mapping};
+use crate::schema;
 use crate::yaml::Node;
 use crate::{Diagnostic, Diagnostics, Spanned};
 
@@ -174,15 +175,7 @@ pub(crate) fn mount(node: &Node, out: &mut Diagnostics) -> Option<Mount> {
 
 /// Decodes a mount of the `runtime` section, which is used as it stands: absent fields are empty.
 pub(crate) fn plain_mount(node: &Node, out: &mut Diagnostics) -> Option<Mount> {
-    let keys = [
-        "destination",
-        "type",
-        "source",
-        "options",
-        "uidMappings",
-        "gidMappings",
-    ];
-    let map = Mapping::read(node, "a mount", &keys, Spelling::OrLowerCase, out)?;
+    let map = Mapping::object(node, "a mount", &schema::MOUNT, out)?;
     let absent = || Spanned::new(String::new(), node.span);
     Some(Mount {
         destination: map.get("destination", out, string).unwrap_or_else(absent),

@@ -6,27 +6,45 @@ use std::collections::BTreeMap;
 
 use crate::Diagnostics;
 use crate::data::Data;
-use crate::decode::{Mapping, Spelling, boolean, integer, list, map_of, text, wrong_type};
+use crate::decode::{Mapping, boolean, integer, list, map_of, text, wrong_type};
 use crate::dump::{Fields, Written};
+use crate::schema::{Field, Object, Shape, Shaped, field};
 use crate::yaml::{Kind, Node, Value};
 
 /// Declares a structure of optional fields together with its decoder and its form in documents.
 macro_rules! section {
     (
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])*
         $name:ident, $what:literal, $decoder:ident {
-            $($(#[$field_doc:meta])* $field:ident : $type:ty = $key:literal, $decode:expr;)*
+            $($(#[doc = $field_doc:literal])* $field:ident : $type:ty = $key:literal, $decode:expr;)*
         }
     ) => {
-        $(#[$doc])*
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct $name {
-            $($(#[$field_doc])* pub $field: Option<$type>,)*
+            $($(#[doc = $field_doc])* pub $field: Option<$type>,)*
         }
 
         pub(crate) fn $decoder(node: &Node, out: &mut Diagnostics) -> Option<$name> {
-            let map = Mapping::read(node, $what, &[$($key),*], Spelling::OrLowerCase, out)?;
+            let map = Mapping::object(node, $what, $name::OBJECT, out)?;
             Some($name { $($field: map.get($key, out, $decode),)* })
+        }
+
+        impl $name {
+            const OBJECT: &'static Object = {
+                static FIELDS: &[Field] = &[$(field($key, <$type as Shaped>::SHAPE, &[$($field_doc),*])),*];
+                static OBJECT: Object = Object {
+                    name: stringify!($name),
+                    place: $what,
+                    fields: FIELDS,
+                    lower_case: true,
+                };
+                &OBJECT
+            };
+        }
+
+        impl Shaped for $name {
+            const SHAPE: Shape = Shape::Object($name::OBJECT);
         }
 
         impl Written for $name {
@@ -185,7 +203,7 @@ section! {
     /// Limit of huge pages.
     HugepageLimit, "a huge page limit", hugepage_limit {
         /// `2MB`, `1GB`. A number of bytes in the manifest is turned into this form.
-        page_size: String = "pageSize", page_size;
+        page_size: PageSize = "pageSize", page_size;
         /// In bytes.
         limit: u64 = "limit", integer;
     }
@@ -233,18 +251,32 @@ section! {
     }
 }
 
+/// A size of pages with its unit: `2MB`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageSize(pub String);
+
+impl Shaped for PageSize {
+    const SHAPE: Shape = Shape::PageSize;
+}
+
+impl Written for PageSize {
+    fn written(&self) -> Data {
+        self.0.written()
+    }
+}
+
 /// LinuxKit's schema wants a number here, the OCI specification a string with a unit: both are taken.
-fn page_size(node: &Node, out: &mut Diagnostics) -> Option<String> {
+fn page_size(node: &Node, out: &mut Diagnostics) -> Option<PageSize> {
     const UNITS: [(i128, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")];
     match &node.value {
-        Value::Scalar(scalar) if scalar.kind == Kind::String => Some(scalar.text.clone()),
+        Value::Scalar(scalar) if scalar.kind == Kind::String => Some(PageSize(scalar.text.clone())),
         Value::Scalar(scalar) => match scalar.kind {
             Kind::Integer(bytes) if bytes > 0 => {
                 let unit = UNITS.iter().find(|(unit, _)| bytes % unit == 0);
-                Some(unit.map_or_else(
+                Some(PageSize(unit.map_or_else(
                     || format!("{bytes}B"),
                     |(unit, name)| format!("{}{name}", bytes / unit),
-                ))
+                )))
             }
             _ => {
                 wrong_type(node, "a size like `2MB`", out);

@@ -2,8 +2,9 @@
 //!
 //! The first six fields are LinuxKit's, the others IronKit's; `guest/contract` says what they mean in the machine.
 
-use crate::decode::{Mapping, Spelling, boolean, integer, list, string, text, word, wrong_type};
+use crate::decode::{Mapping, boolean, integer, list, string, text, word, wrong_type};
 use crate::mount::{Mount, plain_mount};
+use crate::schema;
 use crate::suggest::nearest;
 use crate::yaml::{Kind, Node, Value};
 use crate::{Diagnostic, Diagnostics, Span, Spanned};
@@ -114,21 +115,7 @@ const SECCOMP: &[(&str, SeccompPolicy)] = &[
 
 /// Decodes the section.
 pub(crate) fn runtime(node: &Node, out: &mut Diagnostics) -> Option<RuntimeConfig> {
-    let keys = [
-        "cgroups",
-        "mounts",
-        "mkdir",
-        "interfaces",
-        "bindNS",
-        "namespace",
-        "restart",
-        "onFailure",
-        "timeout",
-        "stopTimeout",
-        "stopSignal",
-        "seccomp",
-    ];
-    let map = Mapping::read(node, "`runtime`", &keys, Spelling::Exact, out)?;
+    let map = Mapping::object(node, "`runtime`", &schema::RUNTIME, out)?;
     Some(RuntimeConfig {
         cgroups: map.get("cgroups", out, list(string)),
         mounts: map.get("mounts", out, list(plain_mount)),
@@ -163,13 +150,7 @@ fn seconds(node: &Node, out: &mut Diagnostics) -> Option<u32> {
 }
 
 fn interface(node: &Node, out: &mut Diagnostics) -> Option<Interface> {
-    let map = Mapping::read(
-        node,
-        "an interface",
-        &["name", "add", "peer", "createInRoot"],
-        Spelling::Exact,
-        out,
-    )?;
+    let map = Mapping::object(node, "an interface", &schema::INTERFACE, out)?;
     Some(Interface {
         name: map.required("name", out, string)?,
         add: map.get("add", out, text).unwrap_or_default(),
@@ -179,8 +160,7 @@ fn interface(node: &Node, out: &mut Diagnostics) -> Option<Interface> {
 }
 
 fn bind_namespaces(node: &Node, out: &mut Diagnostics) -> Option<BindNamespaces> {
-    let keys = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
-    let map = Mapping::read(node, "`bindNS`", &keys, Spelling::Exact, out)?;
+    let map = Mapping::object(node, "`bindNS`", &schema::BIND_NAMESPACES, out)?;
     Some(BindNamespaces {
         cgroup: map.get("cgroup", out, string),
         ipc: map.get("ipc", out, string),

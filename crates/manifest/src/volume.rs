@@ -1,7 +1,8 @@
 //! Entries of `volumes`.
 
-use crate::decode::{Mapping, Spelling, boolean, list, string, word};
+use crate::decode::{Mapping, boolean, list, string, word};
 use crate::reference::optional_image;
+use crate::schema;
 use crate::yaml::Node;
 use crate::{Diagnostic, Diagnostics, Spanned};
 
@@ -34,8 +35,7 @@ pub enum VolumeFormat {
 
 /// Decodes a volume. It is `None` only when it is no mapping.
 pub(crate) fn volume(node: &Node, out: &mut Diagnostics) -> Option<Volume> {
-    let keys = ["name", "image", "readonly", "format", "platforms"];
-    let map = Mapping::read(node, "this volume", &keys, Spelling::Exact, out)?;
+    let map = Mapping::object(node, "this volume", &schema::VOLUME, out)?;
     let formats = [
         ("filesystem", VolumeFormat::Filesystem),
         ("oci", VolumeFormat::Oci),

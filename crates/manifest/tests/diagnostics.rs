@@ -632,3 +632,35 @@ files:
     a.yml:9:38: error: `u+x` is not a mode: expected octal digits, at most `7777` (hint: as in `"0644"` for a file or `"0755"` for a directory)
     "#);
 }
+
+/// Keys that belong elsewhere.
+#[test]
+fn keys_of_other_levels() {
+    let texts = ["cmdline: quiet
+command: [/bin/sh]
+kernel:
+  image: k
+  init: [a]
+services:
+  - name: a
+    image: nginx
+    mkdir: [/var/a]
+    volumes: [\"v:/v\"]
+    memory: {limit: 5}
+    services: []
+    runtime: {rlimits: [], restart: never}
+files:
+  - {path: a, content: x}
+"];
+    assert_snapshot!(diagnose(&texts), @"
+    a.yml:1:1: error: unknown key `cmdline` in the manifest (hint: `cmdline` belongs to `kernel`)
+    a.yml:2:1: error: unknown key `command` in the manifest (hint: `command` belongs to an entry of `onboot`, `onshutdown` or `services`)
+    a.yml:5:3: error: unknown key `init` in `kernel` (hint: `init` belongs to the top of the manifest)
+    a.yml:9:5: error: unknown key `mkdir` in an entry of `services` (hint: `mkdir` belongs to `runtime`)
+    a.yml:10:5: error: unknown key `volumes` in an entry of `services` (hint: did you mean `binds`?)
+    a.yml:11:5: error: unknown key `memory` in an entry of `services` (hint: `memory` belongs to `resources`)
+    a.yml:12:5: error: unknown key `services` in an entry of `services` (hint: `services` belongs to the top of the manifest)
+    a.yml:13:15: error: unknown key `rlimits` in `runtime` (hint: `rlimits` belongs to an entry of `onboot`, `onshutdown` or `services`)
+    a.yml:15:15: error: unknown key `content` in this file (hint: did you mean `contents`?)
+    ");
+}

@@ -209,7 +209,7 @@ services:
         .hugepage_limits
         .iter()
         .flatten()
-        .map(|limit| limit.page_size.as_deref())
+        .map(|limit| limit.page_size.as_ref().map(|size| size.0.as_str()))
         .collect();
     assert_eq!(pages, [Some("2MB"), Some("1GB")]);
     assert_eq!(resources.block_io.as_ref().unwrap().leaf_weight, Some(11));

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod completion;
 pub mod pkg;
 pub mod run;
+pub mod schema;
 pub mod validate;
 pub mod version;
 

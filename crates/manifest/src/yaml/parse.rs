@@ -12,7 +12,7 @@ use super::{Kind, Node, Scalar, Value};
 use crate::{Diagnostic, Diagnostics, Span};
 
 /// Largest text, in bytes. LinuxKit's largest example has 5 KB; contents of files may make it larger.
-const MAX_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 4 << 20;
 /// Deepest nesting, aliases expanded. A manifest needs about eight; decoding recurses, so this also bounds the stack.
 const MAX_DEPTH: usize = 128;
 /// Most nodes, aliases expanded. Keeps the tree of a hostile text below some 60 MiB.

@@ -105,7 +105,7 @@ fn block_io(given: &manifest::BlockIo) -> oci::BlockIo {
 
 fn hugepage_limit(limit: &manifest::HugepageLimit) -> oci::HugepageLimit {
     oci::HugepageLimit {
-        page_size: limit.page_size.clone().unwrap_or_default(),
+        page_size: limit.page_size.clone().unwrap_or_default().0,
         limit: limit.limit.unwrap_or(0),
     }
 }
