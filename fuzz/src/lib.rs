@@ -8,13 +8,14 @@ mod layers;
 use ironkit_manifest::{Diagnostic, LABEL_FILE, SourceFile};
 use ironkit_oci::document::{Document, Index};
 use ironkit_oci::{ImageConfig, Platform, Reference};
+use ironkit_sbom::{Container, Fragment, Merge, Placed};
 use ironkit_tree::FileSet;
 
 /// A function that must stand any input.
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -22,6 +23,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("layer", layer),
     ("reference", reference),
     ("tree", tree),
+    ("sbom", sbom),
 ];
 
 /// A manifest, alone and merged with itself. Every mistake has a place in the text.
@@ -57,6 +59,47 @@ pub fn label(data: &[u8]) {
     {
         assert!(!mistakes.is_empty(), "a refusal says why");
         assert!(mistakes.iter().all(|mistake| mistake.span.file == LABEL_FILE));
+    }
+}
+
+/// What an image says of its packages: an attestation, at two places and beside another image that says the same, and a
+/// package database. What comes out is JSON.
+pub fn sbom(data: &[u8]) {
+    let mut container = Container::default();
+    for path in ["var/lib/dpkg/status", "lib/apk/db/installed", "etc/os-release"] {
+        let files = [(path.to_owned(), data.to_vec())].into();
+        if let Ok(packages) = ironkit_sbom::database::read(&files, &mut container) {
+            joined(
+                &[(0, ""), (0, "a"), (1, "")],
+                &Fragment::of_packages(&container, &packages),
+            );
+        }
+    }
+    if let Ok(fragment) = Fragment::from_statement(data) {
+        joined(&[(0, ""), (0, "a"), (1, "b")], &fragment);
+    }
+}
+
+fn joined(places: &[(u8, &str)], fragment: &Fragment) {
+    let mut merge = Merge::default();
+    for (image, directory) in places {
+        let placed = Placed {
+            image: [*image; 32].into(),
+            keeps: true,
+            directory: (*directory).to_owned(),
+            fragment: fragment.clone(),
+        };
+        if merge.add(&placed).is_err() {
+            return;
+        }
+    }
+    let merged = merge.finish();
+    for document in [
+        ironkit_sbom::spdx::document(&merged, 0, "1"),
+        ironkit_sbom::cyclonedx::document(&merged, 0, "1"),
+    ] {
+        let read = serde_json::from_slice::<serde_json::Value>(&document);
+        assert!(read.is_ok(), "{read:?}");
     }
 }
 

@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "fuzz",
         &[
-            "manifest", "oci", "rootfs", "tree", "formats", "package", "contract",
+            "manifest", "oci", "rootfs", "tree", "formats", "package", "sbom", "contract",
         ],
     ),
     ("xtask", &[]),
