@@ -56,6 +56,10 @@ pub enum Command {
     /// Print the JSON Schema of manifests, for editors: ironkit schema > ironkit.schema.json
     #[command(after_help = SCHEMA)]
     Schema,
+    /// Pin the images of manifests to digests, in a lock file beside the last one
+    Lock(LockArguments),
+    /// Tell what is different between two manifests, images or trees
+    Diff(DiffArguments),
     /// Run a built image in a virtual machine
     Run(Box<RunArguments>),
     /// Build component images
@@ -77,7 +81,9 @@ pub enum Command {
 Examples:
   ironkit build minimal.yml                     minimal-kernel, minimal-initrd.img and minimal-cmdline
   ironkit build --name web --dir out a.yml b.yml    merged left to right, into out/web-*
-  ironkit build - < minimal.yml                 from standard input")]
+  ironkit build - < minimal.yml                 from standard input
+  ironkit build --why etc/passwd minimal.yml    which image that file is from; nothing is written
+  ironkit build --locked minimal.yml            with the images that minimal.lock pins")]
 pub struct BuildArguments {
     /// Manifests: files, addresses, or - for standard input; later ones are merged over earlier ones
     #[arg(required = true, value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
@@ -97,9 +103,15 @@ pub struct BuildArguments {
     /// Ask registries also for images that the cache has
     #[arg(long)]
     pub pull: bool,
-    /// Fail rather than change the lock file of a component
-    #[arg(long)]
+    /// Use the images that the lock file pins, as the cache has them, and nothing from the network
+    #[arg(long, conflicts_with = "pull")]
     pub locked: bool,
+    /// The lock file [default: beside the last manifest, called as it but for the extension lock]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub lock_file: Option<PathBuf>,
+    /// Only print where this path of the image comes from; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub why: Vec<String>,
     /// Print what each component takes
     #[arg(long)]
     pub sizes: bool,
@@ -144,6 +156,54 @@ pub struct ValidateArguments {
     /// Print JSON on standard output, one object a line
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ironkit lock minimal.yml            write minimal.lock; images that it has keep their pins
+  ironkit lock --update minimal.yml   pin what the registries have now
+  ironkit lock --check minimal.yml    fail if an image is not pinned, or one that is pinned is not used
+  ironkit lock --fetch minimal.yml    also fetch what `build --locked` needs")]
+pub struct LockArguments {
+    /// Manifests, as for build
+    #[arg(required = true, value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifests: Vec<String>,
+    /// The lock file [default: beside the last manifest, called as it but for the extension lock]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub lock_file: Option<PathBuf>,
+    /// Ask registries again for images that are pinned
+    #[arg(long)]
+    pub update: bool,
+    /// Write nothing, and fail if the lock file would have to change
+    #[arg(long, conflicts_with = "fetch")]
+    pub check: bool,
+    /// Fetch pinned images that the cache lacks
+    #[arg(long)]
+    pub fetch: bool,
+    /// Architecture that components are made and images are fetched for [default: this machine's]
+    #[arg(long)]
+    pub arch: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ironkit diff old.yml new.yml                     what a change of a manifest does to the image
+  ironkit diff minimal-initrd.img out/minimal.tar  two outputs, whatever their formats
+  ironkit diff alpine:3.19 alpine:3.20             two images of the cache
+  ironkit diff --quiet a.tar b.tar                 only the exit code: 0 equal, 1 different, 2 trouble")]
+pub struct DiffArguments {
+    /// A manifest, a tar, an initrd, a tree in its text form, or an image of the cache
+    pub old: String,
+    /// The same
+    pub new: String,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Architecture of images [default: this machine's]
+    #[arg(long)]
+    pub arch: Option<String>,
 }
 
 #[derive(Debug, Args)]

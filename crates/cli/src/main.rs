@@ -26,6 +26,20 @@ fn main() -> ExitCode {
         Command::Build(options) => commands::build::run(&arguments.global, options, &console),
         Command::Schema => commands::schema::run(&console),
         Command::Validate(options) => commands::validate::run(&arguments.global, options, &console),
+        Command::Lock(options) => commands::lock::run(&arguments.global, options, &console),
+        Command::Diff(options) => {
+            let outcome = commands::diff::run(&arguments.global, options, &console);
+            console.finish();
+            // As with other programs that compare, 1 means different, and everything that went wrong is trouble.
+            return match outcome {
+                Ok(false) => Exit::Done.into(),
+                Ok(true) => Exit::Input.into(),
+                Err(failure) => {
+                    exit::report(&failure);
+                    Exit::Environment.into()
+                }
+            };
+        }
         Command::Run(options) => commands::run::run(&arguments.global, options, &console),
         Command::Pkg(options) => commands::pkg::run(&arguments.global, options, &console),
         Command::Cache(command) => commands::cache::run(&arguments.global, command, &console),

@@ -7,6 +7,7 @@ mod cache;
 mod error;
 pub mod initrd;
 pub mod kernel;
+pub mod read;
 pub mod xattrs;
 
 pub use cache::{Cache, Out};

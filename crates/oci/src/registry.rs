@@ -115,6 +115,13 @@ impl Registry {
         })
     }
 
+    /// The digest that a reference has in its registry now: that of an index or manifest, which is all that is fetched.
+    pub fn digest_of(&self, reference: &Reference, progress: &dyn Progress) -> Result<Digest> {
+        let session = self.session(reference, progress).map_err(named(reference))?;
+        let root = session.root(reference).map_err(named(reference))?;
+        Ok(root.descriptor.digest)
+    }
+
     /// Fetches an image for one platform into the store, and names it there. Blobs that are there are verified
     /// and kept. When it fails, the store is as it was, except for blobs that the next try will use.
     pub fn pull(

@@ -10,6 +10,7 @@ use ironkit_oci::Platform;
 use ironkit_rootfs::{Contents, Host};
 use ironkit_tree::{Resolution, Tree};
 
+use crate::lock::LockFile;
 use crate::output::Output;
 use crate::packages::{Named, PackageOptions};
 use crate::pieces::Pieces;
@@ -37,6 +38,8 @@ pub struct BuildOptions {
     pub sbom: Option<SbomOptions>,
     /// Where the build's provenance goes; none for none.
     pub provenance: Option<ProvenanceOptions>,
+    /// Use the images of this lock file, and nothing but the store.
+    pub lock: Option<LockFile>,
 }
 
 /// An output format, by LinuxKit's name.
@@ -131,6 +134,7 @@ pub fn build(
         platform: options.platform.clone(),
         pull: options.pull,
         packages: options.packages,
+        lock: options.lock.clone(),
     };
     let images = resolve::images(context, &store, &manifest, &named, &wanted, watcher)?;
     let layouts = resolve::layouts(context, &store, &manifest, &named, &wanted, watcher)?;

@@ -9,16 +9,20 @@
 
 pub mod build;
 mod context;
+pub mod diff;
 mod error;
+pub mod lock;
 mod output;
 pub mod packages;
 mod pieces;
+mod plan;
 pub mod provenance;
 pub mod resolve;
 pub mod run;
 pub mod sbom;
 pub mod sources;
 pub mod validate;
+pub mod why;
 
 pub use build::{BuildOptions, BuildReport, Format, build};
 pub use context::{Context, Watcher};

@@ -4,6 +4,7 @@ use ironkit_manifest::{Diagnostic, Manifest, Spanned};
 use ironkit_oci::{Image, Layout, LayoutLookup, Lookup, Platform, Reference, Registry, Store};
 use ironkit_rootfs::{Images, Layouts};
 
+use crate::lock::{self, LockFile};
 use crate::packages::{self, Named, PackageOptions};
 use crate::{Context, Error, Result, Watcher};
 
@@ -16,6 +17,8 @@ pub struct ResolveOptions {
     pub pull: bool,
     /// How components that the store lacks are built.
     pub packages: PackageOptions,
+    /// Use the images of this lock file, and nothing but the store.
+    pub lock: Option<LockFile>,
 }
 
 /// Finds every image of a manifest. Those that cannot be had are reported together, each at its place.
@@ -47,7 +50,8 @@ pub fn images(
             }
             Err(error) => {
                 failed |= !is_wish(&error);
-                mistakes.push(diagnostic(context, manifest, reference, named, &error));
+                let problem = resolver.problem(reference);
+                mistakes.push(diagnostic(manifest, reference, named, problem, &error));
             }
         }
     }
@@ -87,7 +91,8 @@ pub fn layouts(
             }
             Err(error) => {
                 failed |= !is_wish(&error);
-                mistakes.push(diagnostic(context, manifest, wanted.image, named, &error));
+                let problem = resolver.problem(wanted.image);
+                mistakes.push(diagnostic(manifest, wanted.image, named, problem, &error));
             }
         }
     }
@@ -99,7 +104,7 @@ pub fn layouts(
 }
 
 /// Whether an error means that what was asked for does not exist.
-fn is_wish(error: &Error) -> bool {
+pub(crate) fn is_wish(error: &Error) -> bool {
     error.is_input() || matches!(error, Error::Oci(ironkit_oci::Error::NotFound { .. }))
 }
 
@@ -111,10 +116,30 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    /// What could not be done, for a message.
+    fn problem(&self, name: &str) -> String {
+        match self.options.lock {
+            Some(_) => format!("cannot use the image `{name}`"),
+            None => format!(
+                "cannot get the image `{name}`: it is not in {}",
+                self.context.cache.display()
+            ),
+        }
+    }
+
     fn image(&self, name: &str, named: &Named, registry: &mut Option<Registry>) -> Result<Image> {
         let reference: Reference = name.parse()?;
         let recipe = named.recipe(name).filter(|recipe| !is_foreign(recipe));
         let mut damage = None;
+        if let Some(lock) = &self.options.lock {
+            return lock::image(
+                lock,
+                self.store,
+                &reference,
+                recipe.as_ref(),
+                &self.options.platform,
+            );
+        }
         if !self.options.pull || recipe.is_some() {
             for candidate in [&reference, &reference.or_latest()] {
                 match self.stored(candidate) {
@@ -173,6 +198,10 @@ impl Resolver<'_> {
     ) -> Result<Layout> {
         let reference: Reference = name.parse()?;
         let recipe = named.recipe(name).filter(|recipe| !is_foreign(recipe));
+        if let Some(lock) = &self.options.lock {
+            let platform = &self.options.platform;
+            return lock::layout(lock, self.store, &reference, recipe.as_ref(), platforms, platform);
+        }
         if let Some(recipe) = &recipe
             && self.store.layout(&reference, platforms)? == LayoutLookup::Unknown
         {
@@ -212,19 +241,15 @@ fn is_foreign(recipe: &ironkit_package::Recipe) -> bool {
     recipe.definition.dockerfile.is_some()
 }
 
-/// What was tried, at the reference's place in the manifest.
-fn diagnostic(
-    context: &Context,
+/// What was tried, at the reference's place in the manifest. `problem` says what could not be done.
+pub(crate) fn diagnostic(
     manifest: &Manifest,
     reference: &Spanned<String>,
     named: &Named,
+    problem: String,
     error: &Error,
 ) -> Diagnostic {
-    let cache = context.cache.display();
-    let mut message = format!(
-        "cannot get the image `{}`: it is not in {cache}; {error}",
-        reference.value
-    );
+    let mut message = format!("{problem}: {error}");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         message = format!("{message}: {cause}");

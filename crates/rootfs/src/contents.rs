@@ -233,6 +233,37 @@ impl<'a> Contents<'a> {
         }
     }
 
+    /// The files of an image as its layers make them, without anything that a root file system adds.
+    ///
+    /// # Errors
+    /// A layer that cannot be read.
+    pub fn plain(&mut self, image: &Image) -> Result<FileSet> {
+        let key = self.image(image, Place::Kernel);
+        self.file_set(&key)
+    }
+
+    /// The topmost layer that has an entry for `path` in the image behind a key. None when the image is no image, or when
+    /// no layer has it, as with what [`fixups`] adds.
+    ///
+    /// # Errors
+    /// A layer that cannot be read.
+    pub fn layer_of(&self, key: &Digest, path: &Path) -> Result<Option<Layer>> {
+        let Some(Origin::Image(image, _)) = self.origins.get(key) else {
+            return Ok(None);
+        };
+        for layer in image.layers.iter().rev() {
+            let entries = self.read_layer(layer, &mut Budget::default())?;
+            let adds = |entry: &layer::Entry| {
+                matches!(entry.change, layer::Change::Add(_) | layer::Change::HardLink(_))
+                    && Path::parse(&entry.name).is_ok_and(|name| name == *path)
+            };
+            if entries.iter().any(adds) {
+                return Ok(Some(layer.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the contents of `files` are in the store, uncompressed.
     fn holds(&self, files: &FileSet) -> Result<bool> {
         for (_, _, node) in files.iter() {

@@ -1,7 +1,9 @@
 //! `ironkit build`.
 
+use ironkit_pipeline::lock::{self, LockFile};
 use ironkit_pipeline::packages::PackageOptions;
-use ironkit_pipeline::{BuildOptions, BuildReport, ProvenanceOptions, sources};
+use ironkit_pipeline::resolve::ResolveOptions;
+use ironkit_pipeline::{BuildOptions, BuildReport, Error, ProvenanceOptions, sources};
 
 use super::Outcome;
 use crate::args::{BuildArguments, Global};
@@ -27,16 +29,26 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
         formats,
         platform: environment::platform(arguments.arch.as_deref())?,
         pull: arguments.pull,
-        packages: PackageOptions {
-            locked: arguments.locked,
-            force: false,
-        },
         sbom: environment::sbom(&arguments.sbom)?,
         provenance: arguments.provenance.clone().map(|file| ProvenanceOptions {
             file,
             formats: arguments.format.clone(),
         }),
+        packages: PackageOptions::default(),
+        lock: lock_file(arguments)?,
     };
+    if !arguments.why.is_empty() {
+        let wanted = ResolveOptions {
+            platform: options.platform,
+            pull: options.pull,
+            packages: options.packages,
+            lock: options.lock,
+        };
+        let reasons = ironkit_pipeline::why::why(&context, &texts, &wanted, &arguments.why, console)
+            .map_err(|error| Failure::in_sources(error, &texts))?;
+        console.print(&super::why::text(&reasons));
+        return Ok(());
+    }
     let report = ironkit_pipeline::build(&context, &texts, &options, console)
         .map_err(|error| Failure::in_sources(error, &texts))?;
     console.finish();
@@ -58,6 +70,18 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
         }
     }
     Ok(())
+}
+
+/// What images are pinned to, when nothing else may be used.
+fn lock_file(arguments: &BuildArguments) -> Result<Option<LockFile>, Error> {
+    if !arguments.locked {
+        return Ok(None);
+    }
+    let path = match &arguments.lock_file {
+        Some(path) => path.clone(),
+        None => lock::path(&arguments.manifests)?,
+    };
+    lock::read_for(&path, &arguments.manifests).map(Some)
 }
 
 /// The outputs and what each component takes of the initrd.

@@ -3,11 +3,14 @@
 pub mod build;
 pub mod cache;
 pub mod completion;
+pub mod diff;
+pub mod lock;
 pub mod pkg;
 pub mod run;
 pub mod schema;
 pub mod validate;
 pub mod version;
+pub mod why;
 
 /// What a command gives back.
 pub type Outcome = Result<(), crate::exit::Failure>;

@@ -113,6 +113,12 @@ impl Store {
         })))
     }
 
+    /// The digest of what a name points to, an index or a manifest, whether all of the image is here or not.
+    pub fn digest_of(&self, reference: &Reference) -> Result<Option<Digest>> {
+        self.hold()?;
+        Ok(self.root_of(reference)?.map(|root| root.digest))
+    }
+
     /// The root descriptor of a name. `name` and `name:latest` stand for each other, as LinuxKit records the
     /// one when it pulls and looks for the other when it builds; a digest may also be found under another tag.
     pub(crate) fn root_of(&self, reference: &Reference) -> Result<Option<Descriptor>> {

@@ -13,6 +13,8 @@
 //! have no place in the format. Judge: `cpio -itv`, and the kernel.
 
 mod format;
+mod reader;
 mod writer;
 
+pub use reader::{Entry, ReadError, Reader};
 pub use writer::write_fileset;

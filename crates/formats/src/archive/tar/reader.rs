@@ -63,6 +63,8 @@ pub struct Entry {
     pub dev: (u64, u64),
     /// Extended attributes by name.
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Records of PAX headers that say nothing to this reader, by key: LinuxKit's, for one.
+    pub records: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Whether it is a sparse file, whose content stands in the archive in pieces.
     pub sparse: bool,
 }
@@ -256,6 +258,8 @@ impl Extended {
         for (key, value) in &self.records {
             if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                 entry.xattrs.insert(name.to_vec(), value.clone());
+            } else if key.contains(&b'.') {
+                entry.records.insert(key.clone(), value.clone());
             }
             entry.sparse |= key.starts_with(b"GNU.sparse.");
         }

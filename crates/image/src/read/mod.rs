@@ -1,0 +1,196 @@
+//! An output, or another tool's → the list of what is in it: tars and initrds, compressed or not.
+//!
+//! Input may be hostile: names are bounded in number and length, contents are hashed and not kept, but for those that are
+//! asked for. Of a path that stands there twice the last entry counts, as when it is unpacked. Hard links are listed as
+//! files of their own.
+
+mod ahead;
+mod initrd;
+mod tar;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use ironkit_tree::{BoxError, Digest, Hasher, Path, PathError};
+
+use ahead::Ahead;
+
+/// Most entries that are listed.
+const ENTRIES_MAX: usize = 200_000;
+/// Most bytes of names, link targets and attributes together.
+const NAMES_MAX: usize = 32 << 20;
+/// Most bytes of contents: what an archive unpacks to is bounded, whatever it says.
+const CONTENTS_MAX: u64 = 64 << 30;
+/// Longest content that is kept when it is asked for.
+const KEPT_MAX: u64 = 1 << 20;
+/// Longest target of a symbolic link: PATH_MAX.
+const TARGET_MAX: u64 = 4096;
+
+/// An output that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is nothing that is known here.
+    #[error("at offset {offset} there is no tar, cpio archive, gzip, zstd or xz stream")]
+    Unknown {
+        /// Bytes before.
+        offset: u64,
+    },
+    /// An archive in it is broken.
+    #[error(transparent)]
+    Tar(#[from] ironkit_formats::archive::tar::ReadError),
+    /// An archive in it is broken.
+    #[error(transparent)]
+    Cpio(#[from] ironkit_formats::archive::cpio::ReadError),
+    /// The stream failed, or what it is compressed with is broken.
+    #[error("it cannot be read to its end")]
+    Stream(#[from] io::Error),
+    /// An entry's name.
+    #[error("an entry is refused")]
+    Name(#[from] PathError),
+    /// An entry that is not understood.
+    #[error("entry `{name}` {what}")]
+    Entry {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Too much of something.
+    #[error("it has more than {limit} {what}")]
+    Limit {
+        /// Of what.
+        what: &'static str,
+        /// How much is accepted.
+        limit: u64,
+    },
+}
+
+type Result<T> = std::result::Result<T, ReadError>;
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Permission, set-id and sticky bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Extended attributes, by name.
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What it was made from, where a tar says so: an image's reference.
+    pub source: String,
+    /// Its place in the manifest, where a tar says so: `services[0]`.
+    pub location: String,
+    /// The content, of a file that was asked for and is not longer than 1 MiB.
+    pub kept: Option<Vec<u8>>,
+}
+
+/// The type of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Length in bytes.
+        size: u64,
+        /// Digest of the content.
+        digest: Digest,
+    },
+    /// A symbolic link and its target.
+    Symlink(Vec<u8>),
+    /// A character device: major, minor.
+    CharDevice(u64, u64),
+    /// A block device: major, minor.
+    BlockDevice(u64, u64),
+    /// A named pipe.
+    Fifo,
+}
+
+/// The entries by path.
+pub type Listing = BTreeMap<Path, Entry>;
+
+/// Reads a tar or an initrd to its end. `keep` says of which files the content is wanted.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn read(stream: &mut dyn Read, keep: &dyn Fn(&Path) -> bool) -> std::result::Result<Listing, BoxError> {
+    let mut collector = Collector {
+        keep,
+        listing: Listing::new(),
+        names: 0,
+        contents: 0,
+    };
+    let mut stream = Ahead::new(stream);
+    initrd::read(&mut stream, &mut collector)?;
+    Ok(collector.listing)
+}
+
+/// The entries so far, and how much they took.
+struct Collector<'a> {
+    keep: &'a dyn Fn(&Path) -> bool,
+    listing: Listing,
+    names: usize,
+    contents: u64,
+}
+
+impl Collector<'_> {
+    /// Adds an entry, or puts it in the place of an earlier one.
+    fn add(&mut self, path: Path, entry: Entry) -> Result<()> {
+        let target = match &entry.kind {
+            EntryKind::Symlink(target) => target.len(),
+            _ => 0,
+        };
+        let attributes = entry.xattrs.iter().map(|(name, value)| name.len() + value.len());
+        let records = entry.source.len() + entry.location.len();
+        self.names += path.as_bytes().len() + target + records + attributes.sum::<usize>();
+        if self.names > NAMES_MAX {
+            return Err(ReadError::Limit {
+                what: "bytes of names",
+                limit: NAMES_MAX as u64,
+            });
+        }
+        self.listing.insert(path, entry);
+        if self.listing.len() > ENTRIES_MAX {
+            return Err(ReadError::Limit {
+                what: "entries",
+                limit: ENTRIES_MAX as u64,
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads a file's content to its end.
+    fn content(&mut self, path: &Path, stream: &mut dyn Read) -> Result<(EntryKind, Option<Vec<u8>>)> {
+        let mut hasher = Hasher::new();
+        let mut kept = (self.keep)(path).then(Vec::new);
+        let mut buffer = vec![0; 64 << 10];
+        let mut size = 0;
+        loop {
+            let count = match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            hasher.update(&buffer[..count]);
+            size += count as u64;
+            self.contents += count as u64;
+            if self.contents > CONTENTS_MAX {
+                return Err(ReadError::Limit {
+                    what: "bytes of contents",
+                    limit: CONTENTS_MAX,
+                });
+            }
+            kept = kept.filter(|_| size <= KEPT_MAX);
+            if let Some(kept) = &mut kept {
+                kept.extend_from_slice(&buffer[..count]);
+            }
+        }
+        let digest = hasher.finish();
+        Ok((EntryKind::File { size, digest }, kept))
+    }
+}
