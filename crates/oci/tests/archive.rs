@@ -220,7 +220,7 @@ fn names_are_given_or_found() {
         match expect {
             Some(name) => assert_eq!(result.expect("an import"), [reference(name)], "case {number}"),
             None => assert!(
-                matches!(result, Err(Error::Archive(_))),
+                matches!(result, Err(Error::Nameless)),
                 "case {number}: {result:?}"
             ),
         }

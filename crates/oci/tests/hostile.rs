@@ -179,7 +179,7 @@ fn images_that_lie_are_refused() {
         (
             "an index that says it is a manifest",
             changed(|_| {}, |manifest| manifest["mediaType"] = json!(media::INDEX)),
-            "does not fit",
+            "but says that it is",
         ),
     ] {
         let directory = tempfile::tempdir().expect("a directory");
