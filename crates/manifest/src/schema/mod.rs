@@ -121,7 +121,6 @@ impl<T: Shaped + 'static> Shaped for std::collections::BTreeMap<String, T> {
 macro_rules! integers {
     ($($type:ty),*) => {
         $(impl Shaped for $type {
-            #[expect(clippy::cast_lossless, reason = "`From` cannot be called in constants")]
             const SHAPE: Shape = Shape::Integer(<$type>::MIN as i128, <$type>::MAX as i128);
         })*
     };
