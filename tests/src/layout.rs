@@ -44,26 +44,46 @@ pub fn tar(entries: &[Entry]) -> Vec<u8> {
         } else {
             ("", entry.content)
         };
-        let mut header = [0; BLOCK];
-        let mut field = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
-        field(0, entry.name);
-        field(100, "0000755\0");
-        field(108, "0000000\0");
-        field(116, "0000000\0");
-        field(124, &format!("{:011o}\0", content.len()));
-        field(136, "00000000000\0");
-        // The checksum is made as if it were spaces.
-        field(148, "        ");
-        field(157, link);
-        field(257, "ustar\x0000");
-        header[156] = entry.kind;
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-        bytes.extend(header);
+        bytes.extend(header(entry.kind, entry.name, link, content.len() as u64));
         bytes.extend(content.as_bytes());
         bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
     }
     bytes.resize(bytes.len() + 2 * BLOCK, 0);
+    bytes
+}
+
+/// The header of an entry, which may claim any size.
+pub fn header(kind: u8, name: &str, link: &str, size: u64) -> [u8; BLOCK] {
+    let mut header = [0; BLOCK];
+    let mut field = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    field(0, name);
+    field(100, "0000755\0");
+    field(108, "0000000\0");
+    field(116, "0000000\0");
+    field(124, &format!("{size:011o}\0"));
+    field(136, "00000000000\0");
+    // The checksum is made as if it were spaces.
+    field(148, "        ");
+    field(157, link);
+    field(257, "ustar\x0000");
+    header[156] = kind;
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header
+}
+
+/// A PAX header (IEEE 1003.1) with these records, for the entry that follows.
+pub fn pax(records: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = String::new();
+    for (key, value) in records {
+        let rest = key.len() + value.len() + 3;
+        // The length counts its own digits.
+        let digits = (rest + rest.to_string().len()).to_string().len();
+        body += &format!("{} {key}={value}\n", rest + digits);
+    }
+    let mut bytes = header(b'x', "pax", "", body.len() as u64).to_vec();
+    bytes.extend(body.as_bytes());
+    bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
     bytes
 }
 
@@ -105,15 +125,20 @@ impl Layout {
 
     /// Adds an image for Linux: its manifest's descriptor.
     pub fn image(&self, architecture: &str, layers: &[Vec<u8>]) -> Value {
-        let platform = json!({ "os": "linux", "architecture": architecture });
-        let mut config = platform.clone();
         let diff_ids: Vec<_> = layers.iter().map(|layer| digest(layer)).collect();
-        config["config"] = json!({ "Cmd": ["/program"] });
-        config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
         let layers: Vec<_> = layers
             .iter()
             .map(|layer| self.blob("layer.v1.tar", layer))
             .collect();
+        self.image_of(architecture, &layers, &diff_ids)
+    }
+
+    /// The same with descriptors of layers, and the digests that the uncompressed layers are said to have.
+    pub fn image_of(&self, architecture: &str, layers: &[Value], diff_ids: &[String]) -> Value {
+        let platform = json!({ "os": "linux", "architecture": architecture });
+        let mut config = platform.clone();
+        config["config"] = json!({ "Cmd": ["/program"] });
+        config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",

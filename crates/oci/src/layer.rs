@@ -12,6 +12,11 @@ use ironkit_tree::Hasher;
 /// The largest uncompressed layer that is read when nobody says otherwise: 64 GiB.
 pub const MAX_UNCOMPRESSED: u64 = 64 << 30;
 
+/// Uncompressed bytes of a layer for each of its compressed ones, and how many it may have in any case. Programs and texts
+/// come to 20 at most; what is made to fill a disk, to thousands.
+const MAX_EXPANSION: u64 = 64;
+const FREE_EXPANSION: u64 = 256 << 20;
+
 /// The most memory that a zstd layer may ask for, as a power of two: 64 MiB. `zstd -19` asks for 8.
 const ZSTD_WINDOW_LOG: u32 = 26;
 
@@ -25,9 +30,14 @@ enum Codec {
 
 impl Layer {
     /// The uncompressed layer as a stream. Its end is an error when the blob is not what its digest says, or the
-    /// content not what the configuration says; the [`Error`] is inside the [`io::Error`].
+    /// content not what the configuration says; the [`Error`] is inside the [`io::Error`]. What would become many times
+    /// as large as it is, is refused.
     pub fn open(&self, store: &Store) -> Result<LayerReader> {
-        self.open_limited(store, MAX_UNCOMPRESSED)
+        let limit = self
+            .size
+            .saturating_mul(MAX_EXPANSION)
+            .saturating_add(FREE_EXPANSION);
+        self.open_limited(store, limit.min(MAX_UNCOMPRESSED))
     }
 
     /// The same, refusing more than `limit` uncompressed bytes.
@@ -70,6 +80,7 @@ impl Layer {
         };
         Ok(LayerReader {
             digest: self.digest,
+            size: self.size,
             diff_id: self.diff_id,
             stream,
             hasher: Some(Hasher::new()),
@@ -83,6 +94,7 @@ impl Layer {
 /// An uncompressed layer as a stream.
 pub struct LayerReader {
     digest: Digest,
+    size: u64,
     diff_id: Digest,
     stream: Stream,
     hasher: Option<Hasher>,
@@ -130,7 +142,11 @@ impl LayerReader {
         }
         self.seen += count as u64;
         if self.seen > self.limit {
-            return Err(self.error(format!("it is larger than the limit of {} bytes", self.limit)));
+            let times = self.limit / self.size.max(1);
+            let limit = self.limit;
+            return Err(self.error(format!(
+                "it unpacks to more than {limit} bytes, {times} times its size"
+            )));
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&buffer[..count]);

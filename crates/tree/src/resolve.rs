@@ -100,13 +100,14 @@ pub fn resolve(tree: &Tree, source: &dyn Source) -> Result<Resolution, BoxError>
         }
     }
 
+    let blocked = blocked(&winners);
     let mut resolution = Resolution::default();
     let mut written: BTreeSet<&Path> = BTreeSet::new();
     for (index, claim) in claims.iter().enumerate() {
         let mut edits = Edits::default();
         for (path, _, node) in claim.iter() {
             let (winner, winning) = winners[path];
-            let blocked = blocking_ancestor(path, &winners);
+            let blocked = blocked.get(path).copied();
             if let Some(winner) = blocked.filter(|&winner| winner != index) {
                 edits.hidden.insert(path.clone());
                 resolution.overrides.push(Override {
@@ -134,12 +135,20 @@ pub fn resolve(tree: &Tree, source: &dyn Source) -> Result<Resolution, BoxError>
     Ok(resolution)
 }
 
-/// The part that has something else than a directory above `path`.
-fn blocking_ancestor(path: &Path, winners: &BTreeMap<&Path, (usize, &Node)>) -> Option<usize> {
-    let (winner, _) = path
-        .ancestors()
-        .find_map(|above| winners.get(&above).filter(|(_, node)| !node.is_directory()))?;
-    Some(*winner)
+/// The paths that have something else than a directory above them, and the part that has the outermost such thing. What
+/// lies below a path stands right behind it, so one look at each is enough, however deep it is.
+fn blocked<'a>(winners: &BTreeMap<&'a Path, (usize, &Node)>) -> BTreeMap<&'a Path, usize> {
+    let mut blocked = BTreeMap::new();
+    let mut block: Option<(&Path, usize)> = None;
+    for (path, (winner, node)) in winners {
+        match block {
+            Some((above, winner)) if path.below(above).is_some() => {
+                blocked.insert(*path, winner);
+            }
+            _ => block = (!node.is_directory()).then_some((*path, *winner)),
+        }
+    }
+    blocked
 }
 
 /// What each part may write, as far as it can meet another part. A stored part that has its place to itself claims

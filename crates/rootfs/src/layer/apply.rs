@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ironkit_tree::{FileSet, InodeId, Kind, Path};
 
-use super::{Budget, Change, Entry, LayerError, NAME_MAX, shown};
+use super::{Budget, Change, Entry, LayerError, NAME_MAX, WHITEOUT, shown};
 
 /// Symbolic links that are followed on the way to one entry: the kernel's own limit.
 const LINKS_MAX: usize = 40;
+
+/// What a component on the way is worth at least, in bytes: also `.` takes time.
+const STEP: usize = 64;
 
 /// Puts the entries of one layer on top of `base`.
 ///
@@ -145,6 +148,13 @@ fn locate(base: &FileSet, name: &[u8], text: &[u8], budget: &mut Budget) -> Resu
             limit: NAME_MAX,
         });
     }
+    let mut components = path.as_bytes().split(|&byte| byte == b'/');
+    if components.any(|component| component.starts_with(WHITEOUT)) {
+        return Err(LayerError::Unsupported {
+            name: shown(name),
+            what: "in a place with the name of a whiteout".to_owned(),
+        });
+    }
     Ok(path)
 }
 
@@ -173,7 +183,7 @@ fn follow_parents(base: &FileSet, name: &[u8], path: Path, budget: &mut Budget) 
     let mut done = Path::ROOT;
     let mut followed = 0;
     while let Some(component) = todo.pop() {
-        budget.follow(name, done.as_bytes().len() + component.len())?;
+        budget.follow(name, STEP + done.as_bytes().len() + component.len())?;
         match component.as_slice() {
             b"" | b"." => continue,
             b".." => {
@@ -372,6 +382,10 @@ mod tests {
             (
                 symlink("./", "etc"),
                 "entry `./` is something else than a directory in the place of the root, which is not supported",
+            ),
+            (
+                file(".wh.d/x", ""),
+                "entry `.wh.d/x` is in a place with the name of a whiteout, which is not supported",
             ),
             (link("a", "../../etc/shadow"), "entry `a` is refused"),
             (

@@ -17,6 +17,9 @@ pub use read::{Place, read};
 /// Longest name that is accepted, in bytes: PATH_MAX of Linux, past which a booted system could not open it.
 const NAME_MAX: usize = 4096;
 
+/// Prefix of a whiteout's file name. No file of an image may be called so.
+const WHITEOUT: &[u8] = b".wh.";
+
 /// One entry of a layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {

@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use ironkit_formats::archive::tar::{self, Reader, typeflag};
 use ironkit_tree::{Content, Digest, Hasher, Kind, Node};
 
-use super::{Budget, Change, Entry, LayerError, NAME_MAX, shown};
+use super::{Budget, Change, Entry, LayerError, NAME_MAX, WHITEOUT, shown};
 
-/// Prefix of a whiteout's file name.
-const WHITEOUT: &[u8] = b".wh.";
 /// File name of an opaque whiteout.
 const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Prefix of the names of other bookkeeping that AUFS left in old layers.
+const AUFS: &[u8] = b".wh..wh.";
 
 /// Where the stream is kept, for the references to its contents.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,9 @@ pub fn read(stream: &mut dyn Read, place: Place, budget: &mut Budget) -> Result<
         let attributes = header.xattrs.iter().map(|(name, value)| name.len() + value.len());
         let bytes = header.name.len() + header.link.len() + attributes.sum::<usize>();
         budget.read(&header.name, bytes)?;
+        if is_bookkeeping(&header.name) {
+            continue;
+        }
         let change = match whiteout(&header.name) {
             Some(entry) => {
                 entries.push(entry);
@@ -100,11 +103,12 @@ fn change(
 
 /// `dir/.wh.name` and `dir/.wh..wh..opq`.
 fn whiteout(name: &[u8]) -> Option<Entry> {
-    let slash = name
-        .iter()
-        .rposition(|&byte| byte == b'/')
-        .map_or(0, |slash| slash + 1);
-    let (directory, file) = name.split_at(slash);
+    let slash = |name: &[u8]| name.iter().rposition(|&byte| byte == b'/');
+    let mut name = name;
+    while let Some(shorter) = name.strip_suffix(b"/") {
+        name = shorter;
+    }
+    let (directory, file) = name.split_at(slash(name).map_or(0, |slash| slash + 1));
     if file == OPAQUE {
         return Some(Entry {
             name: directory.to_vec(),
@@ -116,6 +120,12 @@ fn whiteout(name: &[u8]) -> Option<Entry> {
         name: [directory, hidden].concat(),
         change: Change::Whiteout,
     })
+}
+
+/// Whether something is, or lies in, a directory of AUFS.
+fn is_bookkeeping(name: &[u8]) -> bool {
+    let mut components = name.split(|&byte| byte == b'/');
+    components.any(|component| component.starts_with(AUFS) && component != OPAQUE)
 }
 
 /// Hashes the content and refers to it.
