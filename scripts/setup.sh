@@ -24,6 +24,8 @@ need openssl openssl
 need cpio cpio
 [ -d /usr/lib/python3 ] && python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 python3 -c 'import jsonschema, yaml' 2>/dev/null || missing="$missing python3-jsonschema python3-yaml"
+need git git
+need python3 python3
 
 # judges PACKAGE...: programs of Python's registry, in a folder of the checkout.
 judges() {

@@ -16,17 +16,17 @@ pub fn judge(name: &str) -> Option<PathBuf> {
     )
 }
 
-/// The folder `shared` beside the workspace, with inputs too large for it; `None` where there is none.
-///
-/// # Panics
-/// If it is missing and the environment says `CI`.
-pub fn shared() -> Option<PathBuf> {
-    let folder = workspace().parent()?.join("shared");
-    found(
-        "the folder `shared` beside the workspace",
-        folder.is_dir().then_some(folder),
-        in_ci(),
-    )
+/// What `name` is in the folder `shared` beside the checkout, with inputs that are not ours; `None`, said loudly, where
+/// there is none: not every checkout has it.
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let path = workspace()
+        .canonicalize()
+        .ok()?
+        .parent()?
+        .join("shared")
+        .join(name);
+    let what = format!("../shared/{name} beside the checkout");
+    found(&what, path.exists().then_some(path), false)
 }
 
 /// The workspace's folder.

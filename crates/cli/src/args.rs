@@ -81,6 +81,8 @@ pub enum Command {
 Examples:
   ironkit build minimal.yml                     minimal-kernel, minimal-initrd.img and minimal-cmdline
   ironkit build --name web --dir out a.yml b.yml    merged left to right, into out/web-*
+  ironkit build -f tar -o root.tar minimal.yml  the root file system as a tar archive
+  ironkit build -o - minimal.yml | tar -tv      the same, looked into
   ironkit build - < minimal.yml                 from standard input
   ironkit build --why etc/passwd minimal.yml    which image that file is from; nothing is written
   ironkit build --locked minimal.yml            with the images that minimal.lock pins")]
@@ -91,12 +93,24 @@ pub struct BuildArguments {
     /// Base name of the outputs [default: that of the last manifest]
     #[arg(long)]
     pub name: Option<String>,
-    /// Directory of the outputs
-    #[arg(long, default_value = ".", value_hint = ValueHint::DirPath)]
-    pub dir: PathBuf,
-    /// Output formats, separated by commas or repeated
-    #[arg(short, long, default_value = "kernel+initrd", value_delimiter = ',')]
+    /// Directory of the outputs [default: the current one]
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// One output, in a format that is a single file: tar, if nothing is said; - is standard output
+    #[arg(short = 'o', long = "o", alias = "output", value_name = "FILE", conflicts_with_all = ["name", "dir"], value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Output formats, separated by commas or repeated: kernel+initrd, tar-kernel-initrd, tar, docker [default: kernel+initrd]
+    #[arg(short, long, value_delimiter = ',')]
     pub format: Vec<String>,
+    /// Size of disk images: 4G, 512M, or a number of MiB; the formats of this version take as much as they need
+    #[arg(long, default_value = "1024M", value_name = "SIZE", value_parser = megabytes)]
+    pub size: u64,
+    /// Take the kernel proper out of a kernel that unpacks itself
+    #[arg(long)]
+    pub decompress_kernel: bool,
+    /// Print the merged manifest and build nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Architecture of the image: amd64 or arm64 [default: this machine's]
     #[arg(long)]
     pub arch: Option<String>,
@@ -455,9 +469,35 @@ pub struct VersionArguments {
     pub short: bool,
 }
 
+/// A size as LinuxKit writes it: a number of MiB, or one with `M` or `G`.
+fn megabytes(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'M')) => (&text[..at], 1),
+        Some((at, 'G')) => (&text[..at], 1024),
+        _ => (text, 1),
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|size| *size > 0)
+        .ok_or_else(|| "expected a number of MiB, or one followed by M or G: 1024, 512M, 4G".to_owned())
+}
+
 /// Arguments as people write them: LinuxKit's `--o` and the long flags of its old documentation with one dash.
 pub fn accepted(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    const OLD: [&str; 7] = ["-format", "-name", "-dir", "-arch", "-pull", "-publish", "-mem"];
+    const OLD: [&str; 11] = [
+        "-format",
+        "-name",
+        "-dir",
+        "-arch",
+        "-pull",
+        "-size",
+        "-docker",
+        "-decompress-kernel",
+        "-dry-run",
+        "-publish",
+        "-mem",
+    ];
     arguments.map(|argument| match argument.to_str() {
         Some(text)
             if OLD

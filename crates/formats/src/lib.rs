@@ -1,4 +1,4 @@
-//! Writers of the formats that IronKit's outputs are made of.
+//! Writers and readers of the formats that IronKit's outputs are made of.
 //!
 //! Each format is a folder: the specification's structures, a writer, a picture of the layout and the name of the
 //! tool that judges it. A writer is a function of its input and its options. It knows no manifest and no file name,
@@ -6,5 +6,6 @@
 
 pub mod archive;
 pub mod compress;
+pub mod kernel;
 
 pub use archive::FormatError;

@@ -13,8 +13,8 @@ pub trait Cache: Sync {
     /// A small piece as a whole.
     fn read(&self, key: &Digest) -> Result<Option<Vec<u8>>, BoxError>;
 
-    /// Whether there is a piece of `key`, by its look.
-    fn has(&self, key: &Digest) -> Result<bool, BoxError>;
+    /// The size in bytes of the piece of `key`, by its look, if there is one.
+    fn size(&self, key: &Digest) -> Result<Option<u64>, BoxError>;
 
     /// Makes the piece of `key`: `write` gives its bytes.
     fn put(

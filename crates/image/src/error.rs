@@ -8,6 +8,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// A tree that cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A name that no output format has.
+    #[error("`{0}` is not an output format")]
+    UnknownFormat(String),
+    /// An output format of LinuxKit's that this version does not write.
+    #[error("the output format `{0}` is not supported yet")]
+    PlannedFormat(String),
     /// The contents of the tree could not be read.
     #[error("cannot read the contents of the image")]
     Contents(#[source] BoxError),
@@ -21,6 +27,14 @@ pub enum Error {
         /// Why.
         source: BoxError,
     },
+    /// An output could not be made.
+    #[error("cannot write {path}")]
+    Create {
+        /// Its name.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// An output could not be written.
     #[error("cannot write the output")]
     Output(#[from] std::io::Error),
@@ -30,4 +44,22 @@ pub enum Error {
     /// The cache had a piece, and then had it no more.
     #[error("the cache lost a piece of {0} twice while it was in use")]
     Lost(String),
+}
+
+impl Error {
+    /// Advice for a person.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::UnknownFormat(_) => {
+                let names: Vec<_> = crate::Format::names().collect();
+                Some(format!("this version writes {}", names.join(", ")))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the user's input is at fault.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Error::UnknownFormat(_) | Error::PlannedFormat(_))
+    }
 }

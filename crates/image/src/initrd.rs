@@ -2,39 +2,46 @@
 //!
 //! ```text
 //! ┌────────────────┬───────────┬───────────┬───────────┬─────┐
-//! │ microcode cpio │ kernel    │ init[0]   │ onboot[0] │  …  │   one piece for each part of the tree
-//! └────────────────┴───────────┴───────────┴───────────┴─────┘
+//! │ microcode cpio │ kernel    │ init[0]   │ onboot[0] │  …  │   a piece for each part of the tree,
+//! └────────────────┴───────────┴───────────┴───────────┴─────┘   small neighbours together
 //!   uncompressed     modules     each compressed, then zeros up to a multiple of 4
 //! ```
 //!
 //! The kernel unpacks such a file from front to back (Documentation/driver-api/early-userspace/buffer-format.rst).
 
-use std::collections::BTreeSet;
 use std::io::Write;
-use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ironkit_formats::archive::cpio;
 use ironkit_formats::compress::{self, Codec, Effort, Encoder};
-use ironkit_tree::{BoxError, Digest, Edits, Files, Hasher, Kind, Part, Resolution, Source, Tree};
+use ironkit_tree::{BoxError, Content, Digest, FileSet, Files, Hasher, Kind, Part, Path, Source};
 
-use crate::{Cache, Error, Out, Result};
+use crate::{Error, Image, Out, Result, kernel, xattrs};
 
-/// Changes whenever the same part gives another piece: part of every key.
-const VERSION: &[u8] = b"1";
+/// Changes whenever the same parts give another piece: part of every key.
+const VERSION: &[u8] = b"2";
 /// Pieces start at multiples of this.
 const ALIGNMENT: u64 = 4;
 /// Encoders at work at once. Each holds some 16 MiB, and a build stays below 64.
 const WORKERS_MAX: usize = 2;
+/// Parts that weigh at least this much, in bytes, are pieces of their own. Smaller neighbours share one: they compress
+/// better together, and compressing this much again takes a millisecond.
+const LARGE: u64 = 128 * 1024;
+/// What an entry without content weighs.
+const ENTRY: u64 = 64;
+/// Outputs with an initrd have the contents of this directory beside it.
+const BOOT: &str = "boot";
 
-/// How an initrd is written.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Compression of every piece.
-    pub codec: Codec,
-    /// Threads that may compress at once.
-    pub threads: NonZeroUsize,
+/// An initrd whose pieces are in the cache.
+#[derive(Debug)]
+pub struct Initrd {
+    /// What the parts take.
+    pub pieces: Vec<Piece>,
+    codec: Codec,
+    /// The pieces' groups and sizes, without those that are empty.
+    groups: Vec<(Group, u64)>,
 }
 
 /// What one part takes in the initrd.
@@ -42,99 +49,174 @@ pub struct Options {
 pub struct Piece {
     /// Index of the part in the tree.
     pub part: usize,
-    /// Compressed bytes, with padding.
+    /// Compressed bytes. Parts that are compressed together share their bytes in proportion to their weight.
     pub size: u64,
     /// Whether it was in the cache.
     pub cached: bool,
 }
 
-/// Writes the initrd of `tree` to the end of `out` and tells what each part took. A tree without any entry gives no
-/// pieces.
-///
-/// # Errors
-/// [`Error`]: those of `source`, `cache` and `out`, and entries that no initrd can hold.
-pub fn write(
-    tree: &Tree,
-    resolution: &Resolution,
-    options: Options,
-    source: &dyn Source,
-    cache: &dyn Cache,
-    out: &mut dyn Out,
-) -> Result<Vec<Piece>> {
-    if let Some(microcode) = tree.kernel.as_ref().and_then(|kernel| kernel.microcode.as_ref()) {
-        microcode.copy_to(source, out).map_err(Error::Contents)?;
-    }
-    let jobs: Vec<Job> = tree
-        .parts
-        .iter()
-        .zip(&resolution.edits)
-        .enumerate()
-        .map(|(index, (part, edits))| Job {
-            index,
-            part,
-            edits,
-            key: key(&part.files, edits, options.codec),
-        })
-        .collect();
-    let made = make_missing(&jobs, options, source, cache)?;
-    let mut pieces = Vec::new();
-    for job in &jobs {
-        let size = append(job, options, source, cache, out)?;
-        if size > 0 {
-            pieces.push(Piece {
-                part: job.index,
-                size: size + pad(out)?,
-                cached: !made.contains(&job.index),
-            });
-        }
-    }
-    Ok(pieces)
-}
-
-/// One part and the key of its piece.
-struct Job<'a> {
-    index: usize,
-    part: &'a Part,
-    edits: &'a Edits,
+/// Neighbouring parts that are one piece.
+#[derive(Debug, Clone)]
+struct Group {
+    parts: Range<usize>,
     key: Digest,
 }
 
+impl Initrd {
+    /// Makes the pieces that the cache lacks, compressed as `kernel` can unpack them.
+    ///
+    /// # Errors
+    /// [`Error`]: those of the source and the cache, and entries that no initrd can hold.
+    pub(crate) fn link(image: &Image, kernel: Option<&Content>) -> Result<Initrd> {
+        let codec = kernel::initrd_codec(kernel, image.source, image.cache)?;
+        let weights: Vec<u64> = image
+            .tree
+            .parts
+            .iter()
+            .map(|part| weight(&part.files, image.source))
+            .collect();
+        let groups = groups(&weights).into_iter().map(|parts| Group {
+            key: key(image, parts.clone(), codec),
+            parts,
+        });
+        let groups: Vec<Group> = groups.collect();
+        let made = make_missing(&groups, codec, image)?;
+        let mut initrd = Initrd {
+            pieces: Vec::new(),
+            codec,
+            groups: Vec::new(),
+        };
+        for (group, made) in groups.into_iter().zip(made) {
+            let size = match image.cache.size(&group.key).map_err(Error::Cache)? {
+                Some(size) => size,
+                None => return Err(Error::Lost(image.tree.parts[group.parts.start].location.clone())),
+            };
+            if size > 0 {
+                let shares = shares(size.next_multiple_of(ALIGNMENT), &weights[group.parts.clone()]);
+                let pieces = group.parts.clone().zip(shares).map(|(part, size)| Piece {
+                    part,
+                    size,
+                    cached: !made,
+                });
+                initrd.pieces.extend(pieces);
+                initrd.groups.push((group, size));
+            }
+        }
+        Ok(initrd)
+    }
+
+    /// The size in bytes.
+    pub fn size(&self) -> u64 {
+        let padded = |(_, size): &(Group, u64)| size.next_multiple_of(ALIGNMENT);
+        self.groups.iter().map(padded).sum()
+    }
+
+    /// Writes it to the end of `out`, which is at a multiple of 4.
+    pub(crate) fn write(&self, image: &Image, out: &mut dyn Out) -> Result<()> {
+        for (group, size) in &self.groups {
+            let start = out.position();
+            append(group, self.codec, image, out)?;
+            if out.position() - start != *size {
+                return Err(Error::Lost(image.tree.parts[group.parts.start].location.clone()));
+            }
+            pad(out)?;
+        }
+        Ok(())
+    }
+}
+
+/// About how many bytes a part brings.
+fn weight(files: &Files, source: &dyn Source) -> u64 {
+    match files {
+        Files::Stored { key, .. } => source.weight(key),
+        Files::Listed(files) => {
+            let boot = boot();
+            let inside = files.iter().filter(|(path, ..)| path.below(&boot).is_none());
+            inside.map(|(_, _, node)| node.size() + ENTRY).sum()
+        }
+    }
+}
+
+/// Which neighbouring parts of these weights are one piece.
+fn groups(weights: &[u64]) -> Vec<Range<usize>> {
+    let mut groups = Vec::new();
+    let (mut start, mut sum) = (0, 0);
+    for (index, &weight) in weights.iter().enumerate() {
+        if weight >= LARGE && start < index {
+            groups.push(start..index);
+            start = index;
+        }
+        sum += weight;
+        if weight >= LARGE || sum >= LARGE {
+            groups.push(start..index + 1);
+            (start, sum) = (index + 1, 0);
+        }
+    }
+    if start < weights.len() {
+        groups.push(start..weights.len());
+    }
+    groups
+}
+
+/// `size` bytes divided among parts of these weights, to the last byte.
+fn shares(size: u64, weights: &[u64]) -> Vec<u64> {
+    let total = weights
+        .iter()
+        .map(|&weight| u128::from(weight))
+        .sum::<u128>()
+        .max(1);
+    let until = |sum: u128| u64::try_from(u128::from(size) * sum / total).unwrap_or(size);
+    let mut sum = 0;
+    let mut shares: Vec<u64> = weights
+        .iter()
+        .map(|&weight| {
+            let before = until(sum);
+            sum += u128::from(weight);
+            until(sum) - before
+        })
+        .collect();
+    if let Some(last) = shares.last_mut() {
+        *last += size - until(sum);
+    }
+    shares
+}
+
 /// Identifies a piece: the same key always means the same bytes.
-fn key(files: &Files, edits: &Edits, codec: Codec) -> Digest {
+fn key(image: &Image, parts: Range<usize>, codec: Codec) -> Digest {
     let mut hasher = Hasher::new();
     hasher.field(b"initrd piece");
     hasher.field(VERSION);
     hasher.update(&compress::VERSION.to_le_bytes());
     hasher.field(codec.name().as_bytes());
-    match files {
-        Files::Listed(files) => hasher.field(files.key().bytes()),
-        Files::Stored { key, under } => {
-            hasher.field(key.bytes());
-            hasher.field(under.as_bytes());
+    for index in parts {
+        match &image.tree.parts[index].files {
+            Files::Listed(files) => hasher.field(files.key().bytes()),
+            Files::Stored { key, under } => {
+                hasher.field(key.bytes());
+                hasher.field(under.as_bytes());
+            }
         }
+        image.resolution.edits[index].add_to(&mut hasher);
     }
-    edits.add_to(&mut hasher);
     hasher.finish()
 }
 
-/// Makes the pieces that the cache lacks, in parallel, and tells which.
-fn make_missing(
-    jobs: &[Job],
-    options: Options,
-    source: &dyn Source,
-    cache: &dyn Cache,
-) -> Result<BTreeSet<usize>> {
-    let mut missing = Vec::new();
-    for job in jobs {
-        if !cache.has(&job.key).map_err(Error::Cache)? {
-            missing.push(job);
-        }
+/// Makes the pieces that the cache lacks, in parallel, and tells for each whether it was made.
+fn make_missing(groups: &[Group], codec: Codec, image: &Image) -> Result<Vec<bool>> {
+    let mut made = Vec::with_capacity(groups.len());
+    for group in groups {
+        made.push(image.cache.size(&group.key).map_err(Error::Cache)?.is_none());
     }
+    let missing: Vec<&Group> = groups
+        .iter()
+        .zip(&made)
+        .filter_map(|(group, made)| made.then_some(group))
+        .collect();
     let next = AtomicUsize::new(0);
     let failure = Mutex::new(None);
     let work = || {
-        while let Some(job) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = make(job, options, source, cache) {
+        while let Some(group) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = make(group, codec, image) {
                 next.store(missing.len(), Ordering::Relaxed);
                 failure
                     .lock()
@@ -144,7 +226,7 @@ fn make_missing(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..options.threads.get().min(WORKERS_MAX).min(missing.len()) {
+        for _ in 1..image.threads.get().min(WORKERS_MAX).min(missing.len()) {
             scope.spawn(work);
         }
         work();
@@ -154,59 +236,108 @@ fn make_missing(
         .unwrap_or_else(|poisoned| poisoned.into_inner())
     {
         Some(error) => Err(error),
-        None => Ok(missing.iter().map(|job| job.index).collect()),
+        None => Ok(made),
     }
 }
 
-/// Makes one piece and puts it into the cache. A part that contributes nothing makes an empty piece.
-fn make(job: &Job, options: Options, source: &dyn Source, cache: &dyn Cache) -> Result<()> {
-    let failed = |source: BoxError| Error::Part {
-        location: job.part.location.clone(),
-        source_name: job.part.source.clone(),
-        source,
-    };
-    let files = job.edits.apply(job.part.files.load(source).map_err(failed)?);
+/// Makes one piece and puts it into the cache. Parts that contribute nothing make an empty piece.
+fn make(group: &Group, codec: Codec, image: &Image) -> Result<()> {
+    let mut files = FileSet::new();
+    for index in group.parts.clone() {
+        let part = &image.tree.parts[index];
+        let loaded = part
+            .files
+            .load(image.source)
+            .map_err(|source| failed(part, source))?;
+        files.extend(image.resolution.edits[index].apply(loaded));
+    }
+    files.clear(&boot());
     let bytes = files
         .iter()
-        .map(|(_, _, node)| {
-            if matches!(node.kind, Kind::File(_)) {
-                node.size()
-            } else {
-                0
-            }
-        })
-        .sum();
+        .filter(|(_, _, node)| matches!(node.kind, Kind::File(_)));
+    let bytes = bytes.map(|(_, _, node)| node.size()).sum();
     let mut write = |out: &mut dyn Write| -> std::result::Result<(), BoxError> {
         if files.is_empty() {
             return Ok(());
         }
-        let mut encoder = Encoder::new(options.codec, Effort::for_size(bytes), out)?;
-        cpio::write_fileset(&files, source, &mut encoder)?;
+        let mut encoder = Encoder::new(codec, Effort::for_size(bytes), out)?;
+        cpio::write_fileset(&files, image.source, &mut encoder)?;
+        if let Some(list) = xattrs::archive(&files)? {
+            cpio::write_fileset(&list, image.source, &mut encoder)?;
+        }
         encoder.finish()?;
         Ok(())
     };
-    cache.put(&job.key, &mut write).map_err(failed)
+    let first = &image.tree.parts[group.parts.start];
+    image
+        .cache
+        .put(&group.key, &mut write)
+        .map_err(|source| failed(first, source))
+}
+
+fn failed(part: &Part, source: BoxError) -> Error {
+    Error::Part {
+        location: part.location.clone(),
+        source_name: part.source.clone(),
+        source,
+    }
+}
+
+fn boot() -> Path {
+    Path::parse(BOOT).unwrap_or_default()
 }
 
 /// Appends a piece; makes it anew when the cache turns out not to have it after all.
-fn append(
-    job: &Job,
-    options: Options,
-    source: &dyn Source,
-    cache: &dyn Cache,
-    out: &mut dyn Out,
-) -> Result<u64> {
-    if let Some(size) = cache.append(&job.key, out).map_err(Error::Cache)? {
-        return Ok(size);
+fn append(group: &Group, codec: Codec, image: &Image, out: &mut dyn Out) -> Result<()> {
+    if image
+        .cache
+        .append(&group.key, out)
+        .map_err(Error::Cache)?
+        .is_some()
+    {
+        return Ok(());
     }
-    make(job, options, source, cache)?;
-    let size = cache.append(&job.key, out).map_err(Error::Cache)?;
-    size.ok_or_else(|| Error::Lost(job.part.location.clone()))
+    make(group, codec, image)?;
+    match image.cache.append(&group.key, out).map_err(Error::Cache)? {
+        Some(_) => Ok(()),
+        None => Err(Error::Lost(image.tree.parts[group.parts.start].location.clone())),
+    }
 }
 
-fn pad(out: &mut dyn Out) -> Result<u64> {
-    let excess = out.position() % ALIGNMENT;
-    let padding = (ALIGNMENT - excess) % ALIGNMENT;
-    out.write_all(&[0; 4][..usize::try_from(padding).unwrap_or(0)])?;
-    Ok(padding)
+/// Zeros up to where a piece can begin.
+pub(crate) fn pad(out: &mut dyn Out) -> Result<()> {
+    let padding = out.position().next_multiple_of(ALIGNMENT) - out.position();
+    Ok(out.write_all(&[0; 4][..usize::try_from(padding).unwrap_or(0)])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_neighbours_share_a_piece() {
+        for (weights, expect) in [
+            (vec![], vec![]),
+            (vec![1], vec![0..1]),
+            (vec![1, 1, 1], vec![0..3]),
+            (vec![LARGE, 1, 1], vec![0..1, 1..3]),
+            (vec![1, LARGE, LARGE, 1], vec![0..1, 1..2, 2..3, 3..4]),
+            (vec![LARGE - 1, 1, 1], vec![0..2, 2..3]),
+        ] {
+            assert_eq!(groups(&weights), expect, "{weights:?}");
+        }
+    }
+
+    #[test]
+    fn shares_add_up() {
+        for (size, weights, expect) in [
+            (10, vec![1], vec![10]),
+            (10, vec![1, 1], vec![5, 5]),
+            (10, vec![1, 2], vec![3, 7]),
+            (8, vec![0, 0], vec![0, 8]),
+            (u64::MAX, vec![u64::MAX], vec![u64::MAX]),
+        ] {
+            assert_eq!(shares(size, &weights), expect, "{weights:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use ironkit_tree::{BoxError, Digest, FileSet, Kind, Node, Path};
 ///
 /// # Errors
 /// An attribute that Linux cannot have.
-pub fn archive(files: &FileSet) -> Result<Option<FileSet>, BoxError> {
+pub(crate) fn archive(files: &FileSet) -> Result<Option<FileSet>, BoxError> {
     let mut list = String::new();
     let first = files.first_names();
     for (path, _, node) in files.iter().filter(|(path, id, _)| first[id] == *path) {

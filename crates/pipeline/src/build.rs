@@ -2,16 +2,15 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use ironkit_image::initrd;
+use ironkit_image::{Format, Image, initrd};
 use ironkit_manifest::{Diagnostic, SourceFile};
 use ironkit_oci::Platform;
 use ironkit_rootfs::{Contents, Host};
 use ironkit_tree::{Resolution, Tree};
 
 use crate::lock::LockFile;
-use crate::output::Output;
+use crate::output::{Files, Stream};
 use crate::packages::{Named, PackageOptions};
 use crate::pieces::Pieces;
 use crate::provenance::{self, ProvenanceOptions, Used};
@@ -22,16 +21,14 @@ use crate::{Context, Error, Result, Watcher};
 /// What is built.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
-    /// Base name of the outputs.
-    pub name: String,
-    /// Directory of the outputs.
-    pub directory: PathBuf,
     /// Output formats, at least one.
     pub formats: Vec<Format>,
     /// What the image is for.
     pub platform: Platform,
     /// Ask registries also for what the store has.
     pub pull: bool,
+    /// Take the kernel proper out of a kernel that unpacks itself.
+    pub decompress_kernel: bool,
     /// How components that the store lacks are built.
     pub packages: PackageOptions,
     /// Which SBOMs the image has; none for none.
@@ -42,51 +39,19 @@ pub struct BuildOptions {
     pub lock: Option<LockFile>,
 }
 
-/// An output format, by LinuxKit's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`.
-    KernelInitrd,
-}
-
-/// LinuxKit's formats that this version does not write.
-const PLANNED: [&str; 19] = [
-    "tar",
-    "docker",
-    "tar-kernel-initrd",
-    "kernel+squashfs",
-    "kernel+erofs",
-    "kernel+iso",
-    "iso-bios",
-    "iso-efi",
-    "iso-efi-initrd",
-    "raw-bios",
-    "raw-efi",
-    "qcow2-bios",
-    "qcow2-efi",
-    "aws",
-    "gcp",
-    "vhd",
-    "dynamic-vhd",
-    "vmdk",
-    "rpi3",
-];
-
-impl FromStr for Format {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Format> {
-        match name {
-            "kernel+initrd" => Ok(Format::KernelInitrd),
-            planned if PLANNED.contains(&planned) => {
-                Err(Error::NotSupported(format!("the output format `{planned}`")))
-            }
-            _ => Err(Error::Usage {
-                message: format!("`{name}` is not an output format"),
-                hint: "this version writes kernel+initrd".to_owned(),
-            }),
-        }
-    }
+/// Where outputs go.
+pub enum Destination<'a> {
+    /// Into files of this directory, which are called NAME and what their format adds.
+    Named {
+        /// The directory.
+        directory: PathBuf,
+        /// The base name.
+        name: String,
+    },
+    /// Into one file, in a format that is one file.
+    File(PathBuf),
+    /// Into a stream, in a format that is written from front to back.
+    Stream(&'a mut dyn Write),
 }
 
 /// What a build did.
@@ -118,11 +83,12 @@ pub struct Component {
 /// Builds the outputs of merged manifests.
 ///
 /// # Errors
-/// [`Error`]; no output is touched then.
+/// [`Error`]; no file is touched then.
 pub fn build(
     context: &Context,
     sources: &[SourceFile],
     options: &BuildOptions,
+    destination: Destination,
     watcher: &dyn Watcher,
 ) -> Result<BuildReport> {
     let named = Named::default();
@@ -139,43 +105,30 @@ pub fn build(
     let images = resolve::images(context, &store, &manifest, &named, &wanted, watcher)?;
     let layouts = resolve::layouts(context, &store, &manifest, &named, &wanted, watcher)?;
 
-    let host = Host {
-        working_directory: context.working_directory.clone(),
-        home: context.home.clone(),
+    let root = ironkit_rootfs::Options {
+        host: Host {
+            working_directory: context.working_directory.clone(),
+            home: context.home.clone(),
+        },
+        decompress_kernel: options.decompress_kernel,
     };
     let mut contents = Contents::new(&store);
-    let mut tree = ironkit_rootfs::assemble(&manifest, &images, &layouts, &host, &mut contents)?;
+    let mut tree = ironkit_rootfs::assemble(&manifest, &images, &layouts, &root, &mut contents)?;
     if let Some(sbom) = &options.sbom {
         tree.parts
             .push(sbom::part(sbom, &tree, &images, &contents, &store, watcher)?);
     }
     let resolution = ironkit_tree::resolve(&tree, &contents).map_err(Error::Tree)?;
 
-    let mut report = BuildReport {
-        warnings,
-        overridden: overridden(&tree, &resolution),
-        ..BuildReport::default()
+    let cache = Pieces(&store);
+    let image = Image {
+        tree: &tree,
+        resolution: &resolution,
+        source: &contents,
+        cache: &cache,
+        threads: context.threads,
     };
-    let mut outputs = Vec::new();
-    for format in &options.formats {
-        match format {
-            Format::KernelInitrd => {
-                outputs.extend(kernel_initrd(
-                    context,
-                    options,
-                    &tree,
-                    &resolution,
-                    &contents,
-                    &store,
-                    &mut report,
-                )?);
-            }
-        }
-    }
-    for output in outputs {
-        let size = output.size();
-        report.outputs.push((output.publish()?, size));
-    }
+    let (outputs, pieces) = write(&options.formats, &image, destination)?;
     if let Some(provenance) = &options.provenance {
         let used = Used {
             images: &images,
@@ -183,64 +136,40 @@ pub fn build(
             platform: &options.platform,
             sbom: options.sbom.as_ref(),
         };
-        provenance::write(provenance, &report.outputs, sources, used)?;
+        provenance::write(provenance, &outputs, sources, used)?;
     }
-    Ok(report)
+    Ok(BuildReport {
+        outputs,
+        components: components(&tree, &pieces),
+        warnings,
+        overridden: overridden(&tree, &resolution),
+    })
 }
 
-/// `NAME-kernel`, `NAME-initrd.img`, `NAME-cmdline`. A file that would be empty is not written, and an old one of that
-/// name, which would not belong to the others, is removed.
-fn kernel_initrd(
-    context: &Context,
-    options: &BuildOptions,
-    tree: &Tree,
-    resolution: &Resolution,
-    contents: &Contents,
-    store: &ironkit_oci::Store,
-    report: &mut BuildReport,
-) -> Result<Vec<Output>> {
-    let path = |suffix: &str| options.directory.join(format!("{}-{suffix}", options.name));
-    let cache = Pieces(store);
-    let mut outputs = Vec::new();
-    let kernel = tree.kernel.as_ref();
-    if let Some(kernel) = kernel {
-        let mut output = Output::create(path("kernel"))?;
-        kernel.image.copy_to(contents, &mut output).map_err(Error::Tree)?;
-        outputs.push(output);
-    }
-
-    let mut output = Output::create(path("initrd.img"))?;
-    let codec = ironkit_image::kernel::initrd_codec(kernel.map(|kernel| &kernel.image), contents, &cache)?;
-    let written = initrd::Options {
-        codec,
-        threads: context.threads,
-    };
-    let pieces = initrd::write(tree, resolution, written, contents, &cache, &mut output)?;
-    report.components = components(tree, &pieces);
-    outputs.push(output);
-
-    let cmdline = kernel.map_or("", |kernel| &kernel.cmdline);
-    let cmdline_path = path("cmdline");
-    if cmdline.is_empty() {
-        match std::fs::remove_file(&cmdline_path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::Write {
-                    path: cmdline_path,
-                    source,
-                });
-            }
-            _ => {}
+/// The files that were written, with their sizes, and what each part takes in the initrd.
+fn write(
+    formats: &[Format],
+    image: &Image,
+    destination: Destination,
+) -> Result<(Vec<(PathBuf, u64)>, Vec<initrd::Piece>)> {
+    let mut files = match destination {
+        Destination::Named { directory, name } => Files::named(directory, name),
+        // A pipe or a device is written to, not replaced.
+        Destination::File(path) if std::fs::metadata(&path).is_ok_and(|it| !it.is_file() && !it.is_dir()) => {
+            let mut file = std::fs::File::options()
+                .write(true)
+                .open(&path)
+                .map_err(|source| Error::Write { path, source })?;
+            return write(formats, image, Destination::Stream(&mut file));
         }
-    } else {
-        let mut output = Output::create(cmdline_path.clone())?;
-        let written = output.write_all(cmdline.as_bytes());
-        written.map_err(|source| Error::Write {
-            path: cmdline_path,
-            source,
-        })?;
-        outputs.push(output);
-    }
-    Ok(outputs)
+        Destination::File(path) => Files::one(path),
+        Destination::Stream(stream) => {
+            let pieces = ironkit_image::write(formats, image, &mut Stream::new(stream))?;
+            return Ok((Vec::new(), pieces));
+        }
+    };
+    let pieces = ironkit_image::write(formats, image, &mut files)?;
+    Ok((files.publish()?, pieces))
 }
 
 /// The pieces of one place of the manifest, added up.

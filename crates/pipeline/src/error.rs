@@ -101,6 +101,7 @@ impl Error {
             Error::Package(error) => error.hint(),
             Error::Sbom { .. } => Some("use --no-sbom to build without a list of packages".to_owned()),
             Error::Vm(error) => error.hint(),
+            Error::Image(error) => error.hint(),
             _ => None,
         }
     }
@@ -110,6 +111,7 @@ impl Error {
         match self {
             Error::Manifest(_) | Error::Usage { .. } | Error::NotSupported(_) | Error::Read { .. } => true,
             Error::Package(error) => error.is_input(),
+            Error::Image(error) => error.is_input(),
             _ => false,
         }
     }

@@ -24,9 +24,10 @@ pub mod sources;
 pub mod validate;
 pub mod why;
 
-pub use build::{BuildOptions, BuildReport, Format, build};
+pub use build::{BuildOptions, BuildReport, Destination, build};
 pub use context::{Context, Watcher};
 pub use error::{Error, Result};
+pub use ironkit_image::Format;
 pub use output::write_output;
 pub use provenance::ProvenanceOptions;
 pub use sbom::{SbomFormat, SbomOptions};

@@ -7,13 +7,15 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ironkit_image::Out;
+use ironkit_image::{Out, Outputs};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, futimens, linkat, openat};
 
 use crate::{Error, Result};
 
 /// Permissions of every output, whatever the umask: outputs do not depend on who builds.
 const MODE: u32 = 0o644;
+/// Small writes to a stream are gathered up to this many bytes.
+const BUFFER: usize = 64 * 1024;
 /// Distinguishes the temporary names of one process.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
@@ -47,17 +49,20 @@ enum State {
         /// Its name meanwhile, on file systems that cannot do without.
         temporary: Option<PathBuf>,
     },
+    /// It has its name.
+    Done,
 }
 
 impl Output {
     /// An output that will be `path`.
     pub fn create(path: PathBuf) -> Result<Output> {
+        Output::new(path.clone()).map_err(|source| Error::Write { path, source })
+    }
+
+    fn new(path: PathBuf) -> io::Result<Output> {
         let state = match existing(&path) {
             Some(file) => State::Same(file),
-            None => nameless(&path).map_err(|source| Error::Write {
-                path: path.clone(),
-                source,
-            })?,
+            None => nameless(&path)?,
         };
         Ok(Output {
             path,
@@ -66,18 +71,28 @@ impl Output {
         })
     }
 
-    /// Bytes written.
-    pub fn size(&self) -> u64 {
-        self.position
-    }
-
     /// Gives it its name, replacing what was there.
     pub fn publish(mut self) -> Result<PathBuf> {
-        self.settle().map_err(|source| Error::Write {
-            path: self.path.clone(),
-            source,
-        })?;
+        self.finish()?;
+        if let State::New {
+            temporary: Some(name),
+            ..
+        } = &self.state
+        {
+            fs::rename(name, &self.path).map_err(|source| self.failed(source))?;
+            self.state = State::Done;
+        }
         Ok(std::mem::take(&mut self.path))
+    }
+
+    /// Does all of publishing that is not seen: the file has a temporary name then.
+    fn finish(&mut self) -> Result<()> {
+        self.settle().map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        let path = self.path.clone();
+        Error::Write { path, source }
     }
 
     fn settle(&mut self) -> io::Result<()> {
@@ -114,10 +129,6 @@ impl Output {
             )?;
             *temporary = Some(name);
         }
-        if let Some(name) = temporary {
-            fs::rename(name, &self.path)?;
-        }
-        *temporary = None;
         Ok(())
     }
 
@@ -151,6 +162,146 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The output files of a build, which appear together.
+pub(crate) struct Files {
+    /// What all names begin with; the whole name of the only one.
+    base: PathBuf,
+    suffixes: bool,
+    outputs: Vec<Output>,
+    absent: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Files in `directory` whose names begin with `name`.
+    pub fn named(directory: PathBuf, name: String) -> Files {
+        Files {
+            base: directory.join(name),
+            suffixes: true,
+            outputs: Vec::new(),
+            absent: Vec::new(),
+        }
+    }
+
+    /// One file with that name.
+    pub fn one(path: PathBuf) -> Files {
+        Files {
+            base: path,
+            suffixes: false,
+            outputs: Vec::new(),
+            absent: Vec::new(),
+        }
+    }
+
+    /// Gives all of them their names, and tells these and the sizes in bytes.
+    pub fn publish(mut self) -> Result<Vec<(PathBuf, u64)>> {
+        // First all that can fail for want of space, then the names.
+        for output in &mut self.outputs {
+            output.finish()?;
+        }
+        let mut published = Vec::new();
+        for output in self.outputs {
+            let size = output.position;
+            published.push((output.publish()?, size));
+        }
+        for path in self.absent {
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::Write { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(published)
+    }
+
+    fn path(&self, suffix: &str) -> PathBuf {
+        let mut path = self.base.clone().into_os_string();
+        if self.suffixes {
+            path.push(suffix);
+        }
+        path.into()
+    }
+}
+
+impl Outputs for Files {
+    fn create(
+        &mut self,
+        suffix: &str,
+        write: &mut dyn FnMut(&mut dyn Out) -> ironkit_image::Result<()>,
+    ) -> ironkit_image::Result<()> {
+        let path = self.path(suffix);
+        let failed = |source| ironkit_image::Error::Create {
+            path: path.display().to_string(),
+            source,
+        };
+        let mut output = Output::new(path.clone()).map_err(failed)?;
+        match write(&mut output) {
+            Err(ironkit_image::Error::Output(source)) => return Err(failed(source)),
+            written => written?,
+        }
+        self.outputs.push(output);
+        Ok(())
+    }
+
+    fn absent(&mut self, suffix: &str) {
+        self.absent.push(self.path(suffix));
+    }
+}
+
+/// Standard output, or whatever else cannot be taken back.
+pub(crate) struct Stream<'a> {
+    out: io::BufWriter<&'a mut dyn Write>,
+    position: u64,
+}
+
+impl<'a> Stream<'a> {
+    /// Writes into `out`.
+    pub fn new(out: &'a mut dyn Write) -> Stream<'a> {
+        Stream {
+            out: io::BufWriter::with_capacity(BUFFER, out),
+            position: 0,
+        }
+    }
+}
+
+impl Write for Stream<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Out for Stream<'_> {
+    fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn truncate(&mut self, position: u64) -> io::Result<()> {
+        match position == self.position {
+            true => Ok(()),
+            false => Err(io::Error::other("what was written cannot be taken back")),
+        }
+    }
+}
+
+impl Outputs for Stream<'_> {
+    fn create(
+        &mut self,
+        _suffix: &str,
+        write: &mut dyn FnMut(&mut dyn Out) -> ironkit_image::Result<()>,
+    ) -> ironkit_image::Result<()> {
+        write(self)?;
+        Ok(self.flush()?)
+    }
+
+    fn absent(&mut self, _suffix: &str) {}
 }
 
 impl Out for Output {

@@ -35,8 +35,8 @@ impl Cache for Pieces<'_> {
         Ok(self.0.derived(KIND, key)?.and_then(|piece| piece.read().ok()))
     }
 
-    fn has(&self, key: &Digest) -> Result<bool, BoxError> {
-        Ok(self.0.derived(KIND, key)?.is_some())
+    fn size(&self, key: &Digest) -> Result<Option<u64>, BoxError> {
+        Ok(self.0.derived(KIND, key)?.map(|piece| piece.size()))
     }
 
     fn put(

@@ -37,11 +37,14 @@ pub(crate) fn plan(
     let (manifest, _) = ironkit_manifest::parse(sources, &resolve).map_err(Error::Manifest)?;
     let images = resolve::images(context, store, &manifest, &named, options, watcher)?;
     let layouts: Layouts = resolve::layouts(context, store, &manifest, &named, options, watcher)?;
-    let host = Host {
-        working_directory: context.working_directory.clone(),
-        home: context.home.clone(),
+    let root = ironkit_rootfs::Options {
+        host: Host {
+            working_directory: context.working_directory.clone(),
+            home: context.home.clone(),
+        },
+        decompress_kernel: false,
     };
-    let tree = ironkit_rootfs::assemble(&manifest, &images, &layouts, &host, contents)?;
+    let tree = ironkit_rootfs::assemble(&manifest, &images, &layouts, &root, contents)?;
     let resolution = ironkit_tree::resolve(&tree, contents).map_err(Error::Tree)?;
     Ok(Plan {
         images,

@@ -99,8 +99,11 @@ fn merge(plan: &Plan, claims: &[FileSet]) -> Merged {
     let mut merged = Merged::new();
     for (index, (claim, edits)) in claims.iter().zip(&plan.resolution.edits).enumerate() {
         for (path, _, node) in claim.iter().filter(|(path, ..)| !edits.hidden.contains(path)) {
-            let node = edits.directories.get(path).unwrap_or(node);
-            merged.insert(path.clone(), (index, node.clone()));
+            let (winner, node) = match edits.directories.get(path) {
+                Some(won) => (won.winner, &won.node),
+                None => (index, node),
+            };
+            merged.insert(path.clone(), (winner, node.clone()));
         }
     }
     merged

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::sync::{Mutex, PoisonError};
 
-use ironkit_formats::archive::tar;
 use ironkit_oci::{BlobReader, Derived, Image, Layer, Store};
-use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Node, Path, Source};
+use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Path, Source};
 
 use crate::fixups::{self, Place};
-use crate::layer::{self, Budget, LayerError};
+use crate::layer::{self, Budget};
 use crate::{Error, Result};
 
 /// Changes whenever the same layers give another file set: part of every key.
@@ -29,13 +28,15 @@ enum Origin {
     Archive(Digest, Path),
     /// A file of several file sets, joined.
     Joined(Vec<Digest>, Path),
+    /// A compressed kernel inside another file set.
+    Kernel(Digest, Path),
 }
 
 /// Knows for every key of a tree what it is made from. Images are [added](Contents::image) when the tree is assembled;
 /// nothing is read before somebody asks.
 #[derive(Debug)]
 pub struct Contents<'a> {
-    store: &'a Store,
+    pub(crate) store: &'a Store,
     origins: BTreeMap<Digest, Origin>,
     layers: BTreeMap<Digest, Layer>,
     /// Blobs of the store that are contents as they are.
@@ -106,30 +107,24 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// Puts a file of the builder's machine into the store, and refers to it there.
-    pub(crate) fn keep(&self, file: &mut std::fs::File) -> Result<Content> {
-        let read = |source| LayerError::from(tar::ReadError::Stream { offset: 0, source });
-        let mut hasher = Hasher::new();
-        let size = io::copy(file, &mut hasher).map_err(read)?;
-        let digest = hasher.finish();
-        if self.uncompressed(&digest)?.is_none() {
-            io::Seek::rewind(file).map_err(read)?;
-            self.store
-                .put_derived(LAYERS, &digest, &mut |out| io::copy(file, out).map(drop))?;
-        }
-        Ok(Content::Blob {
-            layer: digest,
-            offset: 0,
-            size,
-            digest,
-        })
+    /// The key of a file set with the kernel proper of the kernel `path` of the file set `files`, under the same name.
+    pub(crate) fn decompressed(&mut self, files: Digest, path: &Path) -> Digest {
+        let mut hasher = key(b"decompressed");
+        hasher.field(files.bytes());
+        hasher.field(path.as_bytes());
+        let key = hasher.finish();
+        self.origins.insert(key, Origin::Kernel(files, path.clone()));
+        key
     }
 
     /// The file set of `key`: from the store, or made anew and put there.
     pub(crate) fn file_set(&self, key: &Digest) -> Result<FileSet> {
         if let Some(files) = self.stored_files(key)? {
             // What is in no image's layer may be gone from the store without the image.
-            let made_here = matches!(self.origins.get(key), Some(Origin::Joined(..)));
+            let made_here = matches!(
+                self.origins.get(key),
+                Some(Origin::Joined(..) | Origin::Kernel(..))
+            );
             if !made_here || self.holds(&files)? {
                 return Ok(files);
             }
@@ -138,6 +133,7 @@ impl<'a> Contents<'a> {
             Some(Origin::Image(image, place)) => self.flatten(image, *place)?,
             Some(Origin::Archive(outer, path)) => self.unpack(outer, path)?,
             Some(Origin::Joined(outers, path)) => self.join(outers, path)?,
+            Some(Origin::Kernel(outer, path)) => self.decompress(outer, path)?,
             None => return Err(Error::UnknownFiles(*key)),
         };
         self.store
@@ -176,7 +172,7 @@ impl<'a> Contents<'a> {
     }
 
     /// The uncompressed form of a layer, if the store has it. One that was damaged is removed, to be made again.
-    fn uncompressed(&self, diff_id: &Digest) -> Result<Option<Derived>> {
+    pub(crate) fn uncompressed(&self, diff_id: &Digest) -> Result<Option<Derived>> {
         let Some(derived) = self.store.derived(LAYERS, diff_id)? else {
             return Ok(None);
         };
@@ -264,55 +260,6 @@ impl<'a> Contents<'a> {
         Ok(None)
     }
 
-    /// Whether the contents of `files` are in the store, uncompressed.
-    fn holds(&self, files: &FileSet) -> Result<bool> {
-        for (_, _, node) in files.iter() {
-            if let Kind::File(Content::Blob { layer, .. }) = &node.kind
-                && self.uncompressed(layer)?.is_none()
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// One file of several file sets, joined. It is read twice: its digest is its name in the store.
-    fn join(&self, outers: &[Digest], path: &Path) -> Result<FileSet> {
-        let mut found = Vec::new();
-        for outer in outers {
-            match self.file_set(outer)?.get(path).map(|node| &node.kind) {
-                Some(Kind::File(content)) => found.push(content.clone()),
-                _ => continue,
-            }
-        }
-        let mut files = FileSet::new();
-        if found.len() < 2 {
-            return Ok(files);
-        }
-        let copy = |out: &mut dyn Write| {
-            for content in &found {
-                content.copy_to(self, out)?;
-                out.write_all(b"\n\n")?;
-            }
-            Ok::<_, BoxError>(())
-        };
-        let mut hasher = Hasher::new();
-        copy(&mut hasher).map_err(Error::Contents)?;
-        let digest = hasher.finish();
-        if self.uncompressed(&digest)?.is_none() {
-            self.store
-                .put_derived(LAYERS, &digest, &mut |out| copy(out).map_err(io::Error::other))?;
-        }
-        let content = Content::Blob {
-            layer: digest,
-            offset: 0,
-            size: found.iter().map(|content| content.size() + 2).sum(),
-            digest,
-        };
-        files.insert(path.clone(), Node::new(Kind::File(content), 0o644));
-        Ok(files)
-    }
-
     /// A tar file inside a file set, as a file set of its own.
     fn unpack(&self, outer: &Digest, path: &Path) -> Result<FileSet> {
         let outer = self.file_set(outer)?;
@@ -339,6 +286,15 @@ impl<'a> Contents<'a> {
 impl Source for Contents<'_> {
     fn files(&self, key: &Digest) -> std::result::Result<FileSet, BoxError> {
         Ok(self.file_set(key)?)
+    }
+
+    fn weight(&self, key: &Digest) -> u64 {
+        match self.origins.get(key) {
+            Some(Origin::Image(image, _)) => image.layers.iter().map(|layer| layer.size).sum(),
+            Some(Origin::Archive(outer, _) | Origin::Kernel(outer, _)) => self.weight(outer),
+            // A database of packages; its size is not known before it is read.
+            Some(Origin::Joined(..)) | None => 0,
+        }
     }
 
     fn layer(

@@ -51,6 +51,14 @@ pub enum Error {
     /// A tree refers to a layer that nobody added.
     #[error("the layer {0} belongs to no image of this build")]
     UnknownLayer(Digest),
+    /// A kernel that is to be decompressed and cannot be.
+    #[error("cannot decompress the kernel `{kernel}`")]
+    Kernel {
+        /// Its name in the kernel image.
+        kernel: Path,
+        /// Why.
+        source: BoxError,
+    },
     /// A tar file that is to be unpacked is not there.
     #[error("`{0}` is not a file of its image")]
     UnknownArchive(Path),

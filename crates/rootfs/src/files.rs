@@ -117,7 +117,7 @@ fn canonical(reference: &str) -> String {
 fn searchable(mode: u32) -> u32 {
     let bits = [(0o700, 0o100), (0o070, 0o010), (0o007, 0o001)];
     bits.iter().fold(
-        mode & 0o777,
+        mode,
         |mode, (any, search)| if mode & any != 0 { mode | search } else { mode },
     )
 }
@@ -172,7 +172,8 @@ mod tests {
             (0o600, 0o700),
             (0o644, 0o755),
             (0o640, 0o750),
-            (0o4755, 0o755),
+            (0o4755, 0o4755),
+            (0o1666, 0o1777),
             (0, 0),
         ] {
             assert_eq!(searchable(mode), expect, "{mode:o}");

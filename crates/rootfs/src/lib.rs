@@ -13,6 +13,7 @@ mod init;
 mod json;
 mod kernel;
 pub mod layer;
+mod made;
 mod verify;
 mod volume;
 
@@ -38,6 +39,15 @@ pub struct Host {
     pub working_directory: PathBuf,
     /// What `~/` stands for.
     pub home: PathBuf,
+}
+
+/// What a tree is made of beside manifest and images.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The builder's machine.
+    pub host: Host,
+    /// The kernel proper is taken out of a kernel that unpacks itself.
+    pub decompress_kernel: bool,
 }
 
 /// The resolved images of a manifest, by reference as it is written there.
@@ -125,16 +135,17 @@ pub fn assemble(
     manifest: &Manifest,
     images: &Images,
     layouts: &Layouts,
-    host: &Host,
+    options: &Options,
     contents: &mut Contents,
 ) -> Result<Tree> {
     let mut tree = Tree::default();
     if let Some(section) = &manifest.kernel
         && let Some(reference) = &section.image
     {
-        let (kernel, modules) = kernel::kernel(manifest, section, &images[&reference.value], contents)?;
+        let image = &images[&reference.value];
+        let (kernel, parts) = kernel::kernel(manifest, section, image, options, contents)?;
         tree.kernel = Some(kernel);
-        tree.parts.extend(modules);
+        tree.parts.extend(parts);
     }
     tree.parts.extend(init::parts(manifest, images, contents)?);
     for (index, volume) in manifest.volumes.iter().enumerate() {
@@ -147,7 +158,8 @@ pub fn assemble(
             .extend(volume::parts(index, volume, filling, contents)?);
     }
     tree.parts.extend(containers(manifest, images, contents)?);
-    tree.parts.extend(files::parts(manifest, host, contents)?);
+    tree.parts
+        .extend(files::parts(manifest, &options.host, contents)?);
     Ok(tree)
 }
 

@@ -27,8 +27,8 @@ pub(crate) enum Filling<'a> {
     Layout(&'a Layout),
 }
 
-/// The parts of a volume: what it is filled with, and the directories around that. A read-only volume has no directory for
-/// the upper layer, which is how the guest knows it.
+/// The parts of a volume: what it is filled with, and the directories around that. These are the same for a read-only
+/// volume, as in LinuxKit; the guest goes by how containers mount it.
 pub(crate) fn parts(
     index: usize,
     volume: &Volume,
@@ -43,11 +43,7 @@ pub(crate) fn parts(
         files,
     };
     let mut parts = Vec::new();
-    let mut around = FileSet::new();
-    let mut names = vec![paths::MERGED];
-    if !volume.readonly {
-        names.push(paths::TMP);
-    }
+    let folder = || Node::new(Kind::Directory, 0o755).at(TIME);
     let lower = parse(&format!("{directory}/{}", paths::LOWER), &volume.name)?;
     match filling {
         Filling::Files(image) => {
@@ -59,11 +55,16 @@ pub(crate) fn parts(
             let files = layout_files(layout, contents)?.under(&lower);
             parts.push(part(layout.name.to_string(), Files::Listed(files)));
         }
-        Filling::Blank => names.push(paths::LOWER),
+        Filling::Blank => {
+            let mut files = FileSet::new();
+            files.insert(lower, folder());
+            parts.push(part("empty".to_owned(), Files::Listed(files)));
+        }
     }
-    for name in names {
+    let mut around = FileSet::new();
+    for name in [paths::TMP, paths::MERGED] {
         let path = parse(&format!("{directory}/{name}"), &volume.name)?;
-        around.insert(path, Node::new(Kind::Directory, 0o755).at(TIME));
+        around.insert(path, folder());
     }
     parts.push(part("linuxkit.volumes".to_owned(), Files::Listed(around)));
     Ok(parts)

@@ -115,6 +115,17 @@ impl FileSet {
         }
     }
 
+    /// Adds the names of `other`, which has none of this set's.
+    pub fn extend(&mut self, other: FileSet) {
+        let shift = self.inodes.len();
+        self.inodes.extend(other.inodes);
+        let shifted = other
+            .names
+            .into_iter()
+            .map(|(path, id)| (path, InodeId(id.0 + shift)));
+        self.names.extend(shifted);
+    }
+
     /// Changes the node of `path` in place, for all of its names.
     pub fn get_mut(&mut self, path: &Path) -> Option<&mut Node> {
         let id = self.inode(path)?;

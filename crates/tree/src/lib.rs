@@ -19,7 +19,7 @@ pub use digest::{Digest, DigestError, Hasher};
 pub use fileset::{FileSet, InodeId};
 pub use node::{Content, Kind, Node};
 pub use path::{Path, PathError};
-pub use resolve::{Edits, Override, Resolution, resolve};
+pub use resolve::{Edits, Override, Resolution, Won, resolve};
 pub use source::{BoxError, Source};
 pub use text::TextError;
 

@@ -24,7 +24,16 @@ pub struct Edits {
     /// Not to be written by this part: another one does.
     pub hidden: BTreeSet<Path>,
     /// Directories that this part writes for all, with the metadata that won.
-    pub directories: BTreeMap<Path, Node>,
+    pub directories: BTreeMap<Path, Won>,
+}
+
+/// A directory as another part has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Won {
+    /// The directory.
+    pub node: Node,
+    /// Index of the part that has it.
+    pub winner: usize,
 }
 
 /// A file that a later part replaces.
@@ -42,8 +51,8 @@ impl Edits {
     /// Applies the edits: what this part contributes to the result.
     pub fn apply(&self, mut files: FileSet) -> FileSet {
         // First, as this makes the way to the directory, which may be hidden.
-        for (path, node) in &self.directories {
-            files.insert(path.clone(), node.clone());
+        for (path, won) in &self.directories {
+            files.insert(path.clone(), won.node.clone());
         }
         for path in &self.hidden {
             // Names below a hidden directory may stay: only this very name goes.
@@ -58,9 +67,9 @@ impl Edits {
             hasher.field(path.as_bytes());
         }
         hasher.update(b"directories");
-        for (path, node) in &self.directories {
+        for (path, won) in &self.directories {
             hasher.field(path.as_bytes());
-            hash_node(node, hasher);
+            hash_node(&won.node, hasher);
         }
     }
 }
@@ -127,7 +136,8 @@ pub fn resolve(tree: &Tree, source: &dyn Source) -> Result<Resolution, BoxError>
             } else if !written.insert(path) {
                 edits.hidden.insert(path.clone());
             } else if winner != index {
-                edits.directories.insert(path.clone(), winning.clone());
+                let node = winning.clone();
+                edits.directories.insert(path.clone(), Won { node, winner });
             }
         }
         resolution.edits.push(edits);

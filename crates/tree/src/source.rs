@@ -13,6 +13,12 @@ pub trait Source: Sync {
     /// The file set kept under `key`, with names relative to its own root.
     fn files(&self, key: &Digest) -> Result<FileSet, BoxError>;
 
+    /// About how many bytes the contents of the file set `key` have, known without loading it. It tells what is worth
+    /// a piece of its own, and is always the same for the same images.
+    fn weight(&self, _key: &Digest) -> u64 {
+        0
+    }
+
     /// A reader of `size` bytes of the uncompressed layer `layer`, from `offset`.
     fn layer(&self, layer: &Digest, offset: u64, size: u64) -> Result<Box<dyn Read + '_>, BoxError>;
 }

@@ -1,9 +1,11 @@
 //! `ironkit build`.
 
+use std::path::Path;
+
 use ironkit_pipeline::lock::{self, LockFile};
 use ironkit_pipeline::packages::PackageOptions;
 use ironkit_pipeline::resolve::ResolveOptions;
-use ironkit_pipeline::{BuildOptions, BuildReport, Error, ProvenanceOptions, sources};
+use ironkit_pipeline::{BuildOptions, BuildReport, Destination, Error, Format, ProvenanceOptions, sources};
 
 use super::Outcome;
 use crate::args::{BuildArguments, Global};
@@ -14,25 +16,17 @@ use crate::{diagnostics, environment};
 /// Builds, and says what was written.
 pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Outcome {
     let context = environment::context(global)?;
-    let formats = arguments
-        .format
-        .iter()
-        .map(|name| name.parse())
-        .collect::<Result<_, _>>()?;
+    let formats = formats(arguments)?;
     let texts = sources::read(&context, &arguments.manifests, &mut std::io::stdin())?;
     let options = BuildOptions {
-        name: arguments
-            .name
-            .clone()
-            .unwrap_or_else(|| sources::base_name(&arguments.manifests)),
-        directory: arguments.dir.clone(),
-        formats,
+        formats: formats.clone(),
         platform: environment::platform(arguments.arch.as_deref())?,
         pull: arguments.pull,
+        decompress_kernel: arguments.decompress_kernel,
         sbom: environment::sbom(&arguments.sbom)?,
         provenance: arguments.provenance.clone().map(|file| ProvenanceOptions {
             file,
-            formats: arguments.format.clone(),
+            formats: formats.iter().map(|format| format.name().to_owned()).collect(),
         }),
         packages: PackageOptions::default(),
         lock: lock_file(arguments)?,
@@ -49,7 +43,9 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
         console.print(&super::why::text(&reasons));
         return Ok(());
     }
-    let report = ironkit_pipeline::build(&context, &texts, &options, console)
+    let mut stdout = std::io::stdout();
+    let destination = destination(arguments, &mut stdout);
+    let report = ironkit_pipeline::build(&context, &texts, &options, destination, console)
         .map_err(|error| Failure::in_sources(error, &texts))?;
     console.finish();
     if !global.quiet {
@@ -62,11 +58,7 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
         console.print(&sizes(&report));
     } else {
         for (path, bytes) in &report.outputs {
-            console.inform(&format!(
-                "{}  {}",
-                path.strip_prefix("./").unwrap_or(path).display(),
-                size(*bytes)
-            ));
+            console.inform(&format!("{}  {}", shown(path), size(*bytes)));
         }
     }
     Ok(())
@@ -84,14 +76,57 @@ fn lock_file(arguments: &BuildArguments) -> Result<Option<LockFile>, Error> {
     lock::read_for(&path, &arguments.manifests).map(Some)
 }
 
+/// The formats that were asked for: LinuxKit's defaults if none was.
+fn formats(arguments: &BuildArguments) -> Result<Vec<Format>, Error> {
+    let named = arguments.format.iter().map(|name| Ok(name.parse()?));
+    let mut formats = named.collect::<Result<Vec<Format>, Error>>()?;
+    let alone = arguments.output.is_some();
+    if formats.is_empty() {
+        formats.push(if alone { Format::Tar } else { Format::KernelInitrd });
+    }
+    match formats.as_slice() {
+        [format] if alone && !format.streams() => Err(Error::Usage {
+            message: format!(
+                "`--o` takes one file, and `{}` is several",
+                arguments.format.join(",")
+            ),
+            hint: "use --dir and --name, or --format tar or docker".to_owned(),
+        }),
+        [_, _, ..] if alone => Err(Error::Usage {
+            message: "`--o` takes one file, and there are several formats".to_owned(),
+            hint: "use --dir and --name".to_owned(),
+        }),
+        [_, _, ..] if formats.iter().any(|format| format.streams()) => Err(Error::Usage {
+            message: "`tar` and `docker` can only be the one format of a build".to_owned(),
+            hint: "build twice: what both need is made once".to_owned(),
+        }),
+        _ => Ok(formats),
+    }
+}
+
+fn destination<'a>(arguments: &BuildArguments, stdout: &'a mut std::io::Stdout) -> Destination<'a> {
+    match &arguments.output {
+        Some(path) if path == Path::new("-") => Destination::Stream(stdout),
+        Some(path) => Destination::File(path.clone()),
+        None => Destination::Named {
+            directory: arguments.dir.clone().unwrap_or_else(|| ".".into()),
+            name: arguments
+                .name
+                .clone()
+                .unwrap_or_else(|| sources::base_name(&arguments.manifests)),
+        },
+    }
+}
+
+fn shown(path: &Path) -> std::path::Display<'_> {
+    path.strip_prefix("./").unwrap_or(path).display()
+}
+
 /// The outputs and what each component takes of the initrd.
 fn sizes(report: &BuildReport) -> String {
     let mut rows = Vec::new();
     for (path, bytes) in &report.outputs {
-        rows.push(vec![
-            path.strip_prefix("./").unwrap_or(path).display().to_string(),
-            size(*bytes),
-        ]);
+        rows.push(vec![shown(path).to_string(), size(*bytes)]);
     }
     for component in &report.components {
         rows.push(vec![

@@ -17,4 +17,4 @@ mod writer;
 
 pub use format::typeflag;
 pub use reader::{Entry, ReadError, Reader};
-pub use writer::{Writer, write_fileset};
+pub use writer::{Stream, Writer, write_fileset};

@@ -9,8 +9,21 @@ use super::format::{BLOCK, Header, MAX_8, MAX_12, NAME_LEN, typeflag};
 use crate::FormatError;
 
 /// Writes a tar archive, entry by entry.
-pub struct Writer<'a> {
-    out: &'a mut dyn Write,
+pub struct Writer<'a, W: Write + ?Sized = dyn Write + 'a> {
+    out: &'a mut W,
+}
+
+/// A regular file of root's that is written by whoever has its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Stream<'a> {
+    /// Its name, at most 100 bytes of ASCII.
+    pub name: &'a str,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Modification time in seconds since 1970.
+    pub mtime: i64,
 }
 
 /// Writes all of `files` as a whole archive.
@@ -27,10 +40,32 @@ pub fn write_fileset(files: &FileSet, source: &dyn Source, out: &mut dyn Write) 
     Ok(writer.finish()?)
 }
 
-impl<'a> Writer<'a> {
+impl<'a, W: Write + ?Sized> Writer<'a, W> {
     /// A writer of an empty archive.
-    pub fn new(out: &'a mut dyn Write) -> Writer<'a> {
+    pub fn new(out: &'a mut W) -> Writer<'a, W> {
         Writer { out }
+    }
+
+    /// Appends a file; `write` writes exactly as many bytes as it says.
+    ///
+    /// # Errors
+    /// Those of `write` and the output.
+    pub fn append_stream<E: From<io::Error>>(
+        &mut self,
+        file: &Stream,
+        write: impl FnOnce(&mut W) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let header = Header {
+            name: file.name.as_bytes(),
+            mode: file.mode.into(),
+            size: file.size,
+            mtime: file.mtime.try_into().unwrap_or(0),
+            typeflag: typeflag::FILE,
+            ..Header::default()
+        };
+        self.out.write_all(&header.encode())?;
+        write(self.out)?;
+        Ok(self.pad(file.size)?)
     }
 
     /// Appends `path`. With `hard_link` it becomes another name of that earlier entry and has no content. `records`
@@ -82,7 +117,7 @@ impl<'a> Writer<'a> {
         self.out.write_all(&header.encode())?;
         if let (Kind::File(content), None) = (&node.kind, hard_link) {
             content
-                .copy_to(source, self.out)
+                .copy_to(source, &mut &mut *self.out)
                 .map_err(|source| FormatError::Content {
                     path: path.clone(),
                     source,
