@@ -6,7 +6,7 @@ use ironkit_formats::archive::tar;
 use ironkit_manifest::{Manifest, SourceFile};
 use ironkit_oci::document::{Descriptor, media};
 use ironkit_oci::{Digest, LayoutLookup, Platform, Reference, Store};
-use ironkit_rootfs::{Contents, Host, Images, Layouts, assemble};
+use ironkit_rootfs::{Contents, Host, Images, Layouts, Options, assemble};
 use ironkit_tree::{Files, Source, Tree, resolve};
 
 /// Archives whose contents are all inline.
@@ -104,12 +104,15 @@ fn with_tree(
             }
         })
         .collect();
-    let host = Host {
-        working_directory: directory.into(),
-        home: directory.into(),
+    let options = Options {
+        host: Host {
+            working_directory: directory.into(),
+            home: directory.into(),
+        },
+        decompress_kernel: false,
     };
     let mut contents = Contents::new(store);
-    let tree = assemble(&manifest, &images, &layouts, &host, &mut contents)?;
+    let tree = assemble(&manifest, &images, &layouts, &options, &mut contents)?;
     look(&tree, &contents)
 }
 
