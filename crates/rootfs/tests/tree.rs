@@ -182,6 +182,10 @@ files:
     let shown = dump(&store, directory.path(), text).unwrap();
     insta::assert_snapshot!(shown, @r"
     kernel of 7 bytes, `console=ttyS0`
+    kernel kernel from docker.io/library/kernel:1 listed
+      0755 0:0 boot/
+      0644 0:0 boot/cmdline
+      0644 0:0 boot/kernel
     init[0] library/init from docker.io/library/init:1
       0755 0:0 dev/
       0755 0:0 dev/pts/
@@ -222,7 +226,7 @@ files:
       0644 0:0 containers/services/again/runtime.json
     files[0] files from linuxkit.files listed
       0600 0:0 etc/os-release
-    lost: etc/os-release of part 0 to part 4
+    lost: etc/os-release of part 1 to part 5
     ");
 }
 
