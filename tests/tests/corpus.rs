@@ -86,7 +86,7 @@ fn below(directory: &Path, found: &mut Vec<PathBuf>) {
 /// The corpus: manifests, and what is none.
 fn corpus() -> Option<(Vec<PathBuf>, Vec<PathBuf>)> {
     let mut found = Vec::new();
-    below(&shared()?.join("corpus"), &mut found);
+    below(&shared("corpus")?, &mut found);
     assert!(found.len() > 30, "the corpus is incomplete");
     Some(
         found
