@@ -120,7 +120,7 @@ fn every_manifest_of_the_corpus_is_valid() {
 #[test]
 fn the_schema_accepts_and_refuses_the_same() {
     let Some((manifests, _)) = corpus() else { return };
-    let (Some(python), Some(shared)) = (judge("python3"), shared()) else {
+    let (Some(python), Some(golden)) = (judge("python3"), shared("golden")) else {
         return;
     };
     let modules = run(Command::new(&python).args(["-c", "import jsonschema, yaml"]));
@@ -150,7 +150,7 @@ fn the_schema_accepts_and_refuses_the_same() {
         .collect();
     assert_eq!(refused(&valid), "");
     for case in REFUSED {
-        let manifest = shared.join("golden/cases").join(case).join("main.yml");
+        let manifest = golden.join("cases").join(case).join("main.yml");
         assert_ne!(refused(&[manifest]), "", "{case} is not refused");
     }
 }

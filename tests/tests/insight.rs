@@ -333,7 +333,7 @@ fn every_path_has_a_reason() {
 
 #[test]
 fn a_package_with_a_dockerfile_is_found_by_linuxkits_tag() {
-    let Some(shared) = shared().map(|shared| shared.join("golden")) else {
+    let Some(shared) = shared("golden") else {
         return;
     };
     let sandbox = Sandbox::new();
