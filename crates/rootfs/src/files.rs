@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Seek};
+use std::os::unix::fs::MetadataExt;
 
 use ironkit_manifest::{Diagnostic, File, FileContent, Id, Manifest, MetadataFormat, Span, Spanned, dump};
 use ironkit_oci::Reference;
@@ -146,6 +147,10 @@ fn source(path: &str, host: &Host, contents: &Contents) -> std::result::Result<C
         };
         return Err(SourceError::Refused(format!("it is {what}, not a regular file")));
     }
+    if is_of_the_kernel(&metadata) {
+        let reason = "the kernel makes it up when it is read, and it may never end".to_owned();
+        return Err(SourceError::Refused(reason));
+    }
     let mut file = fs::File::open(&path).map_err(absent)?;
     if metadata.len() > SMALL {
         return contents.keep(&mut file).map_err(SourceError::Store);
@@ -162,9 +167,29 @@ fn source(path: &str, host: &Host, contents: &Contents) -> std::result::Result<C
     Ok(bytes.into())
 }
 
+/// Whether a file is one of the kernel's own, which look regular: reading `/proc/kmsg` waits for the next message.
+fn is_of_the_kernel(metadata: &fs::Metadata) -> bool {
+    const MOUNTS: [&str; 4] = ["/proc", "/sys", "/sys/kernel/debug", "/sys/kernel/tracing"];
+    let device = |path: &str| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let root = device("/");
+    MOUNTS
+        .iter()
+        .filter_map(|mount| device(mount))
+        .any(|mount| mount == metadata.dev() && Some(mount) != root)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::searchable;
+    use super::{is_of_the_kernel, searchable};
+
+    #[test]
+    fn files_of_the_kernel_are_told_from_others() {
+        let of_the_kernel = |path: &str| is_of_the_kernel(&std::fs::metadata(path).unwrap());
+        assert!(of_the_kernel("/proc/version"));
+        assert!(!of_the_kernel(
+            &std::env::current_exe().unwrap().to_string_lossy()
+        ));
+    }
 
     #[test]
     fn whoever_reads_a_file_may_search_its_directory() {
