@@ -108,6 +108,9 @@ pub struct BuildArguments {
     /// Take the kernel proper out of a kernel that unpacks itself
     #[arg(long)]
     pub decompress_kernel: bool,
+    /// Make everything again from the images alone, and compare: the same bytes must come out
+    #[arg(long)]
+    pub check: bool,
     /// Print the merged manifest and build nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ironkit_oci::http::Proxies;
 use ironkit_oci::{Mirror, Platform, RegistryOptions};
 use ironkit_package::{Machine, Naming};
-use ironkit_pipeline::{Context, Error, SbomOptions, sbom};
+use ironkit_pipeline::{Context, Error, SbomOptions};
 
 use crate::args::{Global, NamingArguments, SbomArguments};
 
@@ -38,6 +38,7 @@ pub fn context(global: &Global) -> Result<Context, Error> {
             apt,
             keyrings,
         },
+        time: source_date_epoch()?.unwrap_or(ironkit_rootfs::TIME),
         threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     })
 }
@@ -111,8 +112,8 @@ pub fn sbom(arguments: &SbomArguments) -> Result<Option<SbomOptions>, Error> {
     };
     let created = match (source_date_epoch()?, arguments.sbom_current_time) {
         (Some(time), _) => time,
-        (None, true) => now().unwrap_or(sbom::CREATED),
-        (None, false) => sbom::CREATED,
+        (None, true) => now().unwrap_or(ironkit_rootfs::TIME),
+        (None, false) => ironkit_rootfs::TIME,
     };
     Ok(Some(SbomOptions {
         formats,

@@ -6,8 +6,6 @@ use ironkit_tree::{Content, FileSet, Files, Kind, Override, Path};
 use crate::initrd::Initrd;
 use crate::{Error, Image, Out, Outputs, Result};
 
-/// The time of what is not a file of any image: LinuxKit's fixed date, 2017-04-18 16:30 UTC.
-pub(crate) const TIME: i64 = 1_492_533_000;
 /// Where the tree has these files, for the outputs that hold the tree alone.
 const KERNEL: &str = "boot/kernel";
 const CMDLINE: &str = "boot/cmdline";
@@ -105,29 +103,29 @@ pub(crate) fn tar_kernel_initrd(
     outputs.create("-initrd.tar", &mut |out| {
         let mut archive = tar::Writer::new(out);
         if let Some(kernel) = &boot.kernel {
-            let entry = entry("kernel", kernel.size());
+            let entry = entry("kernel", kernel.size(), image.time);
             archive.append_stream(&entry, |out| copy(kernel, image, out))?;
         }
-        let root = entry("initrd.img", initrd.size());
+        let root = entry("initrd.img", initrd.size(), image.time);
         archive.append_stream(&root, |out| initrd.write(image, out))?;
         if !boot.cmdline.is_empty() {
-            let entry = entry("cmdline", boot.cmdline.len() as u64);
+            let entry = entry("cmdline", boot.cmdline.len() as u64, image.time);
             archive.append_stream(&entry, |out| Ok::<_, Error>(out.write_all(&boot.cmdline)?))?;
         }
         if let Some(microcode) = &boot.microcode {
-            let entry = entry("ucode.cpio", microcode.size());
+            let entry = entry("ucode.cpio", microcode.size(), image.time);
             archive.append_stream(&entry, |out| copy(microcode, image, out))?;
         }
         Ok(archive.finish()?)
     })
 }
 
-fn entry(name: &'static str, size: u64) -> tar::Stream<'static> {
+fn entry(name: &'static str, size: u64, time: i64) -> tar::Stream<'static> {
     tar::Stream {
         name,
         size,
         mode: 0o644,
-        mtime: TIME,
+        mtime: time,
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Image<'a> {
     pub source: &'a dyn Source,
     /// Where pieces are kept.
     pub cache: &'a dyn Cache,
+    /// The time of what is a file of no image, in seconds since 1970.
+    pub time: i64,
     /// Threads that may work at once.
     pub threads: NonZeroUsize,
 }
@@ -56,9 +58,9 @@ pub fn write(formats: &[Format], image: &Image, outputs: &mut dyn Outputs) -> Re
     for format in formats {
         match format {
             Format::Tar => outputs.create(".tar", &mut |out| tar::write(image, &[], out))?,
-            Format::Docker => {
-                outputs.create(".docker", &mut |out| tar::write(image, &[tar::dockerfile()], out))?
-            }
+            Format::Docker => outputs.create(".docker", &mut |out| {
+                tar::write(image, &[tar::dockerfile(image)], out)
+            })?,
             Format::KernelInitrd => boot::kernel_initrd(image, &boot, initrd()?, outputs)?,
             Format::TarKernelInitrd => boot::tar_kernel_initrd(image, &boot, initrd()?, outputs)?,
         }

@@ -3,7 +3,6 @@
 use ironkit_formats::archive::tar::Writer;
 use ironkit_tree::{BoxError, Kind, Node, Path};
 
-use crate::boot::TIME;
 use crate::{Error, Image, Out, Result};
 
 /// PAX records of an entry: what it was made from, and its place in the manifest.
@@ -14,10 +13,10 @@ const LOCATION: &str = "LINUXKIT.location";
 const DOCKERFILE: &str = "\nFROM scratch\n\nCOPY . ./\n\nENTRYPOINT [\"/bin/rc.init\"]\n";
 
 /// The file that the `docker` format adds.
-pub(crate) fn dockerfile() -> (Path, Node) {
+pub(crate) fn dockerfile(image: &Image) -> (Path, Node) {
     let content = DOCKERFILE.as_bytes().to_vec().into();
     let path = Path::parse("Dockerfile").unwrap_or_default();
-    (path, Node::new(Kind::File(content), 0o644).at(TIME))
+    (path, Node::new(Kind::File(content), 0o644).at(image.time))
 }
 
 /// Writes every part, and then `more`. A path is there once, and after the directory that it is in.

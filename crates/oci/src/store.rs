@@ -45,6 +45,10 @@ pub use layout::{Layout, LayoutLookup};
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Where derived data is.
+    derived: PathBuf,
+    /// Removed with this value, when derived data is in it.
+    _own: Option<temp::TempDirectory>,
     /// Told when a lock that another process holds has to be waited for.
     notice: fn(&Path),
     /// The shared hold on `.use`, taken when first needed and kept as long as this value.
@@ -62,6 +66,8 @@ impl Store {
     pub fn open_with_notice(root: &Path, notice: fn(&Path)) -> Result<Store> {
         let store = Store {
             root: root.to_path_buf(),
+            derived: root.join("derived"),
+            _own: None,
             notice,
             hold: Mutex::new(None),
         };
@@ -77,6 +83,18 @@ impl Store {
         store.check_layout()?;
         store.sweep();
         Ok(store)
+    }
+
+    /// The same images, and derived data of its own: none at first, and gone when this value is.
+    pub fn apart(&self) -> Result<Store> {
+        let own = self.temp_directory()?;
+        Ok(Store {
+            root: self.root.clone(),
+            derived: own.path().to_path_buf(),
+            _own: Some(own),
+            notice: self.notice,
+            hold: Mutex::new(None),
+        })
     }
 
     /// Its directory.

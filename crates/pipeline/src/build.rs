@@ -1,21 +1,20 @@
 //! `build`: manifests in, bootable files out.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
-use ironkit_image::{Format, Image, initrd};
+use ironkit_image::{Format, Image, Outputs, initrd};
 use ironkit_manifest::{Diagnostic, SourceFile};
-use ironkit_oci::Platform;
-use ironkit_rootfs::{Contents, Host};
+use ironkit_oci::Store;
+use ironkit_rootfs::Contents;
 use ironkit_tree::{Resolution, Tree};
 
-use crate::lock::LockFile;
+use crate::check::Compared;
 use crate::output::{Files, Stream};
-use crate::packages::{Named, PackageOptions};
 use crate::pieces::Pieces;
+use crate::plan::{Plan, PlanOptions, plan};
 use crate::provenance::{self, ProvenanceOptions, Used};
-use crate::resolve::{self, ResolveOptions};
-use crate::sbom::{self, SbomOptions};
 use crate::{Context, Error, Result, Watcher};
 
 /// What is built.
@@ -23,20 +22,12 @@ use crate::{Context, Error, Result, Watcher};
 pub struct BuildOptions {
     /// Output formats, at least one.
     pub formats: Vec<Format>,
-    /// What the image is for.
-    pub platform: Platform,
-    /// Ask registries also for what the store has.
-    pub pull: bool,
-    /// Take the kernel proper out of a kernel that unpacks itself.
-    pub decompress_kernel: bool,
-    /// How components that the store lacks are built.
-    pub packages: PackageOptions,
-    /// Which SBOMs the image has; none for none.
-    pub sbom: Option<SbomOptions>,
+    /// What the image is made of.
+    pub plan: PlanOptions,
     /// Where the build's provenance goes; none for none.
     pub provenance: Option<ProvenanceOptions>,
-    /// Use the images of this lock file, and nothing but the store.
-    pub lock: Option<LockFile>,
+    /// Make everything again from the images alone, and compare.
+    pub check: bool,
 }
 
 /// Where outputs go.
@@ -83,7 +74,7 @@ pub struct Component {
 /// Builds the outputs of merged manifests.
 ///
 /// # Errors
-/// [`Error`]; no file is touched then.
+/// [`Error`]; no file is touched then, but for [`Error::Different`], which comes after.
 pub fn build(
     context: &Context,
     sources: &[SourceFile],
@@ -91,85 +82,105 @@ pub fn build(
     destination: Destination,
     watcher: &dyn Watcher,
 ) -> Result<BuildReport> {
-    let named = Named::default();
-    let resolve = |path: &str, file: &SourceFile| named.resolve(path, file);
-    let (manifest, warnings) = ironkit_manifest::parse(sources, &resolve).map_err(Error::Manifest)?;
-
+    let build = Build {
+        context,
+        sources,
+        options,
+        watcher,
+    };
     let store = context.store()?;
-    let wanted = ResolveOptions {
-        platform: options.platform.clone(),
-        pull: options.pull,
-        packages: options.packages,
-        lock: options.lock.clone(),
-    };
-    let images = resolve::images(context, &store, &manifest, &named, &wanted, watcher)?;
-    let layouts = resolve::layouts(context, &store, &manifest, &named, &wanted, watcher)?;
-
-    let root = ironkit_rootfs::Options {
-        host: Host {
-            working_directory: context.working_directory.clone(),
-            home: context.home.clone(),
-        },
-        decompress_kernel: options.decompress_kernel,
-    };
-    let mut contents = Contents::new(&store);
-    let mut tree = ironkit_rootfs::assemble(&manifest, &images, &layouts, &root, &mut contents)?;
-    if let Some(sbom) = &options.sbom {
-        tree.parts
-            .push(sbom::part(sbom, &tree, &images, &contents, &store, watcher)?);
-    }
-    let resolution = ironkit_tree::resolve(&tree, &contents).map_err(Error::Tree)?;
-
-    let cache = Pieces(&store);
-    let image = Image {
-        tree: &tree,
-        resolution: &resolution,
-        source: &contents,
-        cache: &cache,
-        threads: context.threads,
-    };
-    let (outputs, pieces) = write(&options.formats, &image, destination)?;
-    if let Some(provenance) = &options.provenance {
-        let used = Used {
-            images: &images,
-            layouts: &layouts,
-            platform: &options.platform,
-            sbom: options.sbom.as_ref(),
-        };
-        provenance::write(provenance, &outputs, sources, used)?;
-    }
-    Ok(BuildReport {
-        outputs,
-        components: components(&tree, &pieces),
-        warnings,
-        overridden: overridden(&tree, &resolution),
-    })
-}
-
-/// The files that were written, with their sizes, and what each part takes in the initrd.
-fn write(
-    formats: &[Format],
-    image: &Image,
-    destination: Destination,
-) -> Result<(Vec<(PathBuf, u64)>, Vec<initrd::Piece>)> {
     let mut files = match destination {
         Destination::Named { directory, name } => Files::named(directory, name),
-        // A pipe or a device is written to, not replaced.
-        Destination::File(path) if std::fs::metadata(&path).is_ok_and(|it| !it.is_file() && !it.is_dir()) => {
-            let mut file = std::fs::File::options()
-                .write(true)
-                .open(&path)
-                .map_err(|source| Error::Write { path, source })?;
-            return write(formats, image, Destination::Stream(&mut file));
+        Destination::File(path) if is_device(&path) => {
+            let file = std::fs::File::options().write(true).open(&path);
+            let mut file = file.map_err(|source| Error::Write { path, source })?;
+            return build.stream(&store, &mut file);
         }
         Destination::File(path) => Files::one(path),
-        Destination::Stream(stream) => {
-            let pieces = ironkit_image::write(formats, image, &mut Stream::new(stream))?;
-            return Ok((Vec::new(), pieces));
-        }
+        Destination::Stream(stream) => return build.stream(&store, stream),
     };
-    let pieces = ironkit_image::write(formats, image, &mut files)?;
-    Ok((files.publish()?, pieces))
+    let compared = options.check.then(|| Compared::with(&files));
+    let (plan, mut report) = build.write(&store, context.threads, &mut files)?;
+    report.outputs = files.publish()?;
+    if let Some(provenance) = &options.provenance {
+        let used = Used {
+            images: &plan.images,
+            layouts: &plan.layouts,
+            platform: &options.plan.resolve.platform,
+            sbom: options.plan.sbom.as_ref(),
+        };
+        provenance::write(provenance, &report.outputs, sources, used)?;
+    }
+    if let Some(mut compared) = compared {
+        watcher.step("building again, to compare");
+        build.write(&store.apart()?, NonZeroUsize::MIN, &mut compared)?;
+        compared.verdict()?;
+    }
+    Ok(report)
+}
+
+/// A pipe or a device is written to, not replaced.
+fn is_device(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir())
+}
+
+/// One call of [`build`].
+struct Build<'a> {
+    context: &'a Context,
+    sources: &'a [SourceFile],
+    options: &'a BuildOptions,
+    watcher: &'a dyn Watcher,
+}
+
+impl Build<'_> {
+    fn stream(&self, store: &Store, stream: &mut dyn Write) -> Result<BuildReport> {
+        let needs_files = [
+            ("--check", self.options.check),
+            ("--provenance", self.options.provenance.is_some()),
+        ];
+        if let Some((option, _)) = needs_files.iter().find(|(_, given)| *given) {
+            return Err(Error::Usage {
+                message: format!("`{option}` is about files, and this build writes into a stream"),
+                hint: "give the output a name: --o FILE".to_owned(),
+            });
+        }
+        let (_, report) = self.write(store, self.context.threads, &mut Stream::new(stream))?;
+        Ok(report)
+    }
+
+    /// Writes all formats with what `store` has. The report does not know yet what the files will be called.
+    fn write(
+        &self,
+        store: &Store,
+        threads: NonZeroUsize,
+        outputs: &mut dyn Outputs,
+    ) -> Result<(Plan, BuildReport)> {
+        let mut contents = Contents::at(store, self.context.time);
+        let plan = plan(
+            self.context,
+            store,
+            self.sources,
+            &self.options.plan,
+            &mut contents,
+            self.watcher,
+        )?;
+        let image = Image {
+            tree: &plan.tree,
+            resolution: &plan.resolution,
+            source: &contents,
+            cache: &Pieces(store),
+            time: self.context.time,
+            threads,
+        };
+        let pieces = ironkit_image::write(&self.options.formats, &image, outputs)?;
+        let report = BuildReport {
+            outputs: Vec::new(),
+            components: components(&plan.tree, &pieces),
+            warnings: plan.warnings.clone(),
+            overridden: overridden(&plan.tree, &plan.resolution),
+        };
+        Ok((plan, report))
+    }
 }
 
 /// The pieces of one place of the manifest, added up.

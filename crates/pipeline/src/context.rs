@@ -22,6 +22,8 @@ pub struct Context {
     pub registry: RegistryOptions,
     /// Where packages of components come from.
     pub packages: ironkit_package::Machine,
+    /// The time of what is in no image, in seconds since 1970.
+    pub time: i64,
     /// Threads that may work at once.
     pub threads: NonZeroUsize,
 }

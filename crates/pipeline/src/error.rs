@@ -32,6 +32,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// An output that was made twice and came out differently.
+    #[error("{} is not made the same twice: it differs from byte {offset} on", path.display())]
+    Different {
+        /// The output.
+        path: PathBuf,
+        /// The first byte that is different.
+        offset: u64,
+    },
     /// Something that LinuxKit or this project's documentation has, and this version does not.
     #[error("{0} is not supported yet")]
     NotSupported(String),

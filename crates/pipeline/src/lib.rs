@@ -8,6 +8,7 @@
 //! [`Watcher`], results are values. Nothing of the environment is read: the caller passes a [`Context`].
 
 pub mod build;
+mod check;
 mod context;
 pub mod diff;
 mod error;
@@ -15,7 +16,7 @@ pub mod lock;
 mod output;
 pub mod packages;
 mod pieces;
-mod plan;
+pub mod plan;
 pub mod provenance;
 pub mod resolve;
 pub mod run;
@@ -29,5 +30,6 @@ pub use context::{Context, Watcher};
 pub use error::{Error, Result};
 pub use ironkit_image::Format;
 pub use output::write_output;
+pub use plan::PlanOptions;
 pub use provenance::ProvenanceOptions;
 pub use sbom::{SbomFormat, SbomOptions};

@@ -216,7 +216,18 @@ impl Files {
         Ok(published)
     }
 
-    fn path(&self, suffix: &str) -> PathBuf {
+    /// None of the files, and the names that they will have.
+    pub fn same_names(&self) -> Files {
+        Files {
+            base: self.base.clone(),
+            suffixes: self.suffixes,
+            outputs: Vec::new(),
+            absent: Vec::new(),
+        }
+    }
+
+    /// The name of the file with that suffix.
+    pub fn path(&self, suffix: &str) -> PathBuf {
         let mut path = self.base.clone().into_os_string();
         if self.suffixes {
             path.push(suffix);
@@ -342,7 +353,7 @@ fn existing(path: &Path) -> Option<File> {
 }
 
 /// Whether `file` has these bytes at `offset`.
-fn equal(file: &File, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+pub(crate) fn equal(file: &File, offset: u64, bytes: &[u8]) -> io::Result<bool> {
     let mut buffer = [0; 64 * 1024];
     let mut at = offset;
     for chunk in bytes.chunks(buffer.len()) {

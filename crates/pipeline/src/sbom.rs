@@ -7,15 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use ironkit_oci::{Image, Statement, Store};
-use ironkit_rootfs::Images;
+use ironkit_rootfs::{Contents, Images};
 use ironkit_sbom::{Container, Fragment, Merge, Merged, Placed, cyclonedx, database, spdx, statement};
 use ironkit_tree::{Digest, FileSet, Files, Hasher, Kind, Node, Part, Path, Source, Tree};
 
 use crate::{Error, Result, Watcher};
 
-/// The time of a document when nobody says otherwise, in seconds since 1970: LinuxKit's, 2017-04-18T16:30:00Z. It is also
-/// the time of the files.
-pub const CREATED: i64 = 1_492_533_000;
 /// The kind of derived data.
 const KIND: &str = "sbom";
 /// What documents say made them.
@@ -89,7 +86,7 @@ pub fn part(
     options: &SbomOptions,
     tree: &Tree,
     images: &Images,
-    source: &dyn Source,
+    contents: &Contents,
     store: &Store,
     watcher: &dyn Watcher,
 ) -> Result<Part> {
@@ -103,7 +100,7 @@ pub fn part(
             None => {
                 let merged = match &merged {
                     Some(merged) => merged,
-                    None => merged.insert(merge(&unpacked, source, store, watcher)?),
+                    None => merged.insert(merge(&unpacked, contents, store, watcher)?),
                 };
                 let document = format.document(merged, options.created);
                 store.put_derived(KIND, &key, &mut |out| out.write_all(&document))?;
@@ -111,7 +108,10 @@ pub fn part(
             }
         };
         let path = path(options, format)?;
-        files.insert(path, Node::new(Kind::File(document.into()), 0o644).at(CREATED));
+        files.insert(
+            path,
+            Node::new(Kind::File(document.into()), 0o644).at(contents.time()),
+        );
     }
     let text = String::new;
     Ok(Part {

@@ -11,8 +11,7 @@ use ironkit_oci::{Digest, Image};
 use ironkit_rootfs::Contents;
 use ironkit_tree::{FileSet, Files, InodeId, Kind, Node, Part, Path};
 
-use crate::plan::{Plan, plan};
-use crate::resolve::ResolveOptions;
+use crate::plan::{Plan, PlanOptions, plan};
 use crate::{Context, Error, Result, Watcher};
 
 /// Symbolic links that are followed before it is a loop, as many as Linux follows.
@@ -63,12 +62,12 @@ pub struct Contributor {
 pub fn why(
     context: &Context,
     sources: &[SourceFile],
-    options: &ResolveOptions,
+    options: &PlanOptions,
     paths: &[String],
     watcher: &dyn Watcher,
 ) -> Result<Vec<Reason>> {
     let store = context.store()?;
-    let mut contents = Contents::new(&store);
+    let mut contents = Contents::at(&store, context.time);
     let plan = plan(context, &store, sources, options, &mut contents, watcher)?;
     let mut claims = Vec::new();
     for part in &plan.tree.parts {

@@ -12,8 +12,10 @@ use crate::fixups::{self, Place};
 use crate::layer::{self, Budget};
 use crate::{Error, Result};
 
+/// Time of everything that is in no image: the one LinuxKit uses, 2017-04-18T16:30:00Z.
+pub const TIME: i64 = 1_492_533_000;
 /// Changes whenever the same layers give another file set: part of every key.
-const VERSION: &[u8] = b"2";
+const VERSION: &[u8] = b"3";
 /// Derived data: file sets in their text form.
 const FILES: &str = "files";
 /// Derived data: uncompressed layers.
@@ -36,6 +38,7 @@ enum Origin {
 /// nothing is read before somebody asks.
 #[derive(Debug)]
 pub struct Contents<'a> {
+    time: i64,
     pub(crate) store: &'a Store,
     origins: BTreeMap<Digest, Origin>,
     layers: BTreeMap<Digest, Layer>,
@@ -48,7 +51,13 @@ pub struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Contents out of `store`, without any image yet.
     pub fn new(store: &'a Store) -> Contents<'a> {
+        Contents::at(store, TIME)
+    }
+
+    /// The same, where what is in no image is of `time`, in seconds since 1970.
+    pub fn at(store: &'a Store, time: i64) -> Contents<'a> {
         Contents {
+            time,
             store,
             origins: BTreeMap::new(),
             layers: BTreeMap::new(),
@@ -57,10 +66,16 @@ impl<'a> Contents<'a> {
         }
     }
 
+    /// The time of what is in no image.
+    pub fn time(&self) -> i64 {
+        self.time
+    }
+
     /// The key of an image's files at a place.
     pub(crate) fn image(&mut self, image: &Image, place: Place) -> Digest {
         let mut hasher = key(b"image");
         hasher.field(place.name().as_bytes());
+        hasher.update(&self.time.to_le_bytes());
         for layer in &image.layers {
             hasher.field(layer.diff_id.bytes());
             self.layers.insert(layer.diff_id, layer.clone());
@@ -167,7 +182,7 @@ impl<'a> Contents<'a> {
                 .and_then(|entries| Ok(layer::apply(&mut files, entries, &mut budget)?))
                 .map_err(|source| Error::in_layer(image, layer, source))?;
         }
-        fixups::apply(&mut files, place);
+        fixups::apply(&mut files, place, self.time);
         Ok(files)
     }
 

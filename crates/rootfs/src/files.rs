@@ -9,7 +9,6 @@ use ironkit_oci::Reference;
 use ironkit_tree::{Content, FileSet, Files, Kind, Node, Part};
 
 use crate::contents::Contents;
-use crate::fixups::TIME;
 use crate::{Error, Host, Result, parse};
 
 /// Source files up to this size, in bytes, are kept in memory; larger ones go through the store.
@@ -87,12 +86,12 @@ fn entry(manifest: &Manifest, file: &File, host: &Host, contents: &Contents) -> 
     let node = Node {
         uid: id(&file.uid)?,
         gid: id(&file.gid)?,
-        ..Node::new(kind, mode).at(TIME)
+        ..Node::new(kind, mode).at(contents.time())
     };
     let path = parse(&file.path, &file.path).map_err(|error| mistake(file.path.span, error.to_string()))?;
     let mut files = FileSet::new();
     for parent in path.ancestors() {
-        let directory = Node::new(Kind::Directory, searchable(file.mode_bits())).at(TIME);
+        let directory = Node::new(Kind::Directory, searchable(file.mode_bits())).at(contents.time());
         files.insert(
             parent,
             Node {

@@ -7,9 +7,6 @@
 
 use ironkit_tree::{FileSet, Kind, Node, Path};
 
-/// Time of everything that is not from an image: the one LinuxKit uses, 2017-04-18T16:30:00Z.
-pub const TIME: i64 = 1_492_533_000;
-
 const DROPPED: [&str; 6] = [
     ".dockerenv",
     "Dockerfile",
@@ -51,8 +48,8 @@ impl Place {
     }
 }
 
-/// Applies the fix-ups of a place.
-pub(crate) fn apply(files: &mut FileSet, place: Place) {
+/// Applies the fix-ups of a place; what they make is of `time`.
+pub(crate) fn apply(files: &mut FileSet, place: Place, time: i64) {
     let resolv_conf = match place {
         Place::Kernel => return,
         Place::System => Kind::Symlink(ironkit_contract::paths::RESOLV_CONF.into()),
@@ -64,28 +61,28 @@ pub(crate) fn apply(files: &mut FileSet, place: Place) {
     for name in DIRECTORIES {
         let path = path(name);
         if !files.get(&path).is_some_and(Node::is_directory) {
-            files.insert(path, Node::implied_directory().at(TIME));
+            files.insert(path, Node::implied_directory().at(time));
         }
     }
-    replace(files, "etc/hosts", file(HOSTS), 0o644);
-    replace(files, "etc/resolv.conf", resolv_conf, 0o644);
+    replace(files, "etc/hosts", file(HOSTS), time);
+    replace(files, "etc/resolv.conf", resolv_conf, time);
     match files.get_mut(&path("etc/mtab")) {
-        Some(mtab) => mtab.mtime = TIME,
+        Some(mtab) => mtab.mtime = time,
         None => files.insert(
             path("etc/mtab"),
-            Node::new(Kind::Symlink("/proc/mounts".into()), 0o755).at(TIME),
+            Node::new(Kind::Symlink("/proc/mounts".into()), 0o755).at(time),
         ),
     }
 }
 
 /// Gives a path new content. A file keeps mode and owner; whatever else was there goes.
-fn replace(files: &mut FileSet, name: &str, kind: Kind, mode: u32) {
+fn replace(files: &mut FileSet, name: &str, kind: Kind, time: i64) {
     let path = path(name);
-    let fresh = Node::new(kind.clone(), mode).at(TIME);
+    let fresh = Node::new(kind.clone(), 0o644).at(time);
     let node = match files.get(&path) {
         Some(old) if matches!(old.kind, Kind::File(_)) => Node {
             kind,
-            mtime: TIME,
+            mtime: time,
             ..old.clone()
         },
         _ => fresh,
@@ -108,7 +105,7 @@ mod tests {
     #[test]
     fn an_empty_image_gets_what_every_container_needs() {
         let mut files = FileSet::new();
-        apply(&mut files, Place::Container);
+        apply(&mut files, Place::Container, 0);
         let names: Vec<String> = files.iter().map(|(path, ..)| path.to_string()).collect();
         let expect = [
             "dev",
@@ -141,7 +138,7 @@ mod tests {
             Node::new(Kind::Symlink("../run/x".into()), 0o777),
         );
         files.insert(path("etc/hostname"), Node::new(file("builder"), 0o644));
-        apply(&mut files, Place::System);
+        apply(&mut files, Place::System, 0);
         assert_eq!(files.get(&path("etc")).map(|node| node.mode), Some(0o711));
         assert_eq!(
             files.get(&path("etc/hosts")).map(|node| (node.mode, node.uid)),

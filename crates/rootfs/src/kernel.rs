@@ -5,7 +5,7 @@ use ironkit_oci::Image;
 use ironkit_tree::{Content, FileSet, Files, Kernel, Kind, Node, Part, Path};
 
 use crate::contents::Contents;
-use crate::fixups::{Place, TIME};
+use crate::fixups::Place;
 use crate::{Error, Options, Result};
 
 /// Where the root file system has the kernel, for the outputs that hold nothing else.
@@ -60,7 +60,7 @@ pub(crate) fn kernel(
         microcode: microcode.as_ref().map(|file| file.content.clone()),
     };
     let microcode_mode = microcode.map_or(0, |file| file.mode);
-    let files = boot(&kernel, binary.mode, microcode_mode);
+    let files = boot(&kernel, binary.mode, microcode_mode, contents.time());
     let mut parts = vec![part("kernel", Files::Listed(files))];
     if let Some(tar) = section.tar() {
         let archive = Path::parse(tar).unwrap_or_default();
@@ -72,11 +72,11 @@ pub(crate) fn kernel(
 }
 
 /// The kernel's files as the root file system has them.
-fn boot(kernel: &Kernel, mode: u32, microcode_mode: u32) -> FileSet {
+fn boot(kernel: &Kernel, mode: u32, microcode_mode: u32, time: i64) -> FileSet {
     let mut files = FileSet::new();
     let mut add = |name: &str, kind, mode| {
         let path = Path::parse(name).unwrap_or_default();
-        files.insert(path, Node::new(kind, mode).at(TIME));
+        files.insert(path, Node::new(kind, mode).at(time));
     };
     add(BOOT, Kind::Directory, 0o755);
     add("boot/kernel", Kind::File(kernel.image.clone()), mode);

@@ -26,7 +26,7 @@ use ironkit_oci::{Image, Layout, Platform};
 use ironkit_tree::{FileSet, Files, Kind, Node, Part, Path, Tree};
 
 pub use bundle::LABEL;
-pub use contents::Contents;
+pub use contents::{Contents, TIME};
 pub use error::{Error, Result};
 pub use flat::write_flat;
 pub use verify::verify;
@@ -205,15 +205,15 @@ fn containers(manifest: &Manifest, images: &Images, contents: &mut Contents) -> 
             };
             let bundle = bundle::bundle(container, &image.config, &names, &directories)?;
             let mut own = FileSet::new();
-            own.insert(below(paths::CONFIG), document(&bundle.config));
-            own.insert(below(paths::RUNTIME), document(&bundle.runtime));
+            own.insert(below(paths::CONFIG), document(&bundle.config, contents.time()));
+            own.insert(below(paths::RUNTIME), document(&bundle.runtime, contents.time()));
             let empty: &[&str] = match (readonly, first) {
                 (false, _) => &[paths::TMP, paths::ROOTFS],
                 (true, false) => &[paths::ROOTFS],
                 (true, true) => &[],
             };
             for name in empty {
-                own.insert(below(name), Node::new(Kind::Directory, 0o755).at(fixups::TIME));
+                own.insert(below(name), Node::new(Kind::Directory, 0o755).at(contents.time()));
             }
             parts.push(part(Files::Listed(own)));
         }
@@ -231,8 +231,8 @@ fn directory(section: &str, index: usize, container: &Container) -> String {
     }
 }
 
-fn document(value: &impl serde::Serialize) -> Node {
-    Node::new(Kind::File(json::encode(value).into()), 0o644).at(fixups::TIME)
+fn document(value: &impl serde::Serialize, time: i64) -> Node {
+    Node::new(Kind::File(json::encode(value).into()), 0o644).at(time)
 }
 
 /// A path out of a name that the manifest gives.

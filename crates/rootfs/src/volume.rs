@@ -8,7 +8,7 @@ use ironkit_oci::{Image, Layout};
 use ironkit_tree::{FileSet, Files, Kind, Node, Part, Path};
 
 use crate::contents::Contents;
-use crate::fixups::{Place, TIME};
+use crate::fixups::Place;
 use crate::{Result, parse};
 
 /// A volume's directory in the root file system, relative to it.
@@ -43,7 +43,8 @@ pub(crate) fn parts(
         files,
     };
     let mut parts = Vec::new();
-    let folder = || Node::new(Kind::Directory, 0o755).at(TIME);
+    let time = contents.time();
+    let folder = || Node::new(Kind::Directory, 0o755).at(time);
     let lower = parse(&format!("{directory}/{}", paths::LOWER), &volume.name)?;
     match filling {
         Filling::Files(image) => {

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use ironkit_manifest::SourceFile;
 use ironkit_pipeline::lock::{self, LockFile};
 use ironkit_pipeline::packages::PackageOptions;
 use ironkit_pipeline::resolve::ResolveOptions;
-use ironkit_pipeline::{BuildOptions, BuildReport, Destination, Error, Format, ProvenanceOptions, sources};
+use ironkit_pipeline::{
+    BuildOptions, BuildReport, Destination, Error, Format, PlanOptions, ProvenanceOptions, sources,
+};
 
 use super::Outcome;
 use crate::args::{BuildArguments, Global};
@@ -18,31 +21,34 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
     let context = environment::context(global)?;
     let formats = formats(arguments)?;
     let texts = sources::read(&context, &arguments.manifests, &mut std::io::stdin())?;
-    let options = BuildOptions {
-        formats: formats.clone(),
-        platform: environment::platform(arguments.arch.as_deref())?,
-        pull: arguments.pull,
+    if arguments.dry_run {
+        return dry_run(global, &texts, console);
+    }
+    let plan = PlanOptions {
+        resolve: ResolveOptions {
+            platform: environment::platform(arguments.arch.as_deref())?,
+            pull: arguments.pull,
+            packages: PackageOptions::default(),
+            lock: lock_file(arguments)?,
+        },
         decompress_kernel: arguments.decompress_kernel,
         sbom: environment::sbom(&arguments.sbom)?,
-        provenance: arguments.provenance.clone().map(|file| ProvenanceOptions {
-            file,
-            formats: formats.iter().map(|format| format.name().to_owned()).collect(),
-        }),
-        packages: PackageOptions::default(),
-        lock: lock_file(arguments)?,
     };
     if !arguments.why.is_empty() {
-        let wanted = ResolveOptions {
-            platform: options.platform,
-            pull: options.pull,
-            packages: options.packages,
-            lock: options.lock,
-        };
-        let reasons = ironkit_pipeline::why::why(&context, &texts, &wanted, &arguments.why, console)
+        let reasons = ironkit_pipeline::why::why(&context, &texts, &plan, &arguments.why, console)
             .map_err(|error| Failure::in_sources(error, &texts))?;
         console.print(&super::why::text(&reasons));
         return Ok(());
     }
+    let options = BuildOptions {
+        plan,
+        provenance: arguments.provenance.clone().map(|file| ProvenanceOptions {
+            file,
+            formats: formats.iter().map(|format| format.name().to_owned()).collect(),
+        }),
+        formats,
+        check: arguments.check,
+    };
     let mut stdout = std::io::stdout();
     let destination = destination(arguments, &mut stdout);
     let report = ironkit_pipeline::build(&context, &texts, &options, destination, console)
@@ -61,6 +67,17 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
             console.inform(&format!("{}  {}", shown(path), size(*bytes)));
         }
     }
+    Ok(())
+}
+
+/// Prints what is built of, and builds nothing.
+fn dry_run(global: &Global, texts: &[SourceFile], console: &Console) -> Outcome {
+    let merged = ironkit_pipeline::plan::merged(texts);
+    let (text, warnings) = merged.map_err(|error| Failure::in_sources(error, texts))?;
+    if !global.quiet {
+        diagnostics::print(&warnings, texts);
+    }
+    console.print(text.trim_end_matches('\n'));
     Ok(())
 }
 

@@ -58,7 +58,7 @@ impl Store {
         write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Derived> {
         let path = self.derived_path(kind, key)?;
-        let directory = self.root.join("derived").join(kind);
+        let directory = self.derived.join(kind);
         fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
         let mut temp = self.temp()?;
         let temp_path = temp.path().to_path_buf();
@@ -105,13 +105,13 @@ impl Store {
     fn derived_path(&self, kind: &str, key: &Digest) -> Result<PathBuf> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if kind.is_empty() || !kind.bytes().all(plain) {
-            let path = self.root.join("derived");
+            let path = self.derived.clone();
             return Err(Error::Layout {
                 path,
                 reason: format!("`{kind}` is not a kind of derived data"),
             });
         }
-        Ok(self.root.join("derived").join(kind).join(key.hex()))
+        Ok(self.derived.join(kind).join(key.hex()))
     }
 }
 

@@ -67,8 +67,7 @@ impl Store {
         }
         let mut removed = self.sweep_blobs()?;
         removed.images = images;
-        let derived = self.root.join("derived");
-        for kind in entries(&derived)? {
+        for kind in entries(&self.derived)? {
             for file in entries(&kind)? {
                 removed.bytes += delete(&file)?;
                 removed.derived += 1;

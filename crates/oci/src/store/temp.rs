@@ -42,7 +42,40 @@ impl Drop for Temp {
     }
 }
 
+/// A directory in `tmp/`, removed with all that is in it when it is dropped.
+#[derive(Debug)]
+pub(super) struct TempDirectory {
+    path: PathBuf,
+    /// Locked as long as somebody uses the directory.
+    _directory: File,
+}
+
+impl TempDirectory {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for TempDirectory {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by a later process.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
 impl Store {
+    /// A new, empty directory.
+    pub(super) fn temp_directory(&self) -> Result<TempDirectory> {
+        let path = self.temp()?.path().with_extension("d");
+        fs::create_dir(&path).map_err(Error::file("make", &path))?;
+        let directory = File::open(&path).map_err(Error::file("open", &path))?;
+        directory.lock().map_err(Error::file("lock", &path))?;
+        Ok(TempDirectory {
+            path,
+            _directory: directory,
+        })
+    }
+
     /// A new, empty file, to be read and written.
     pub(super) fn temp(&self) -> Result<Temp> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -89,7 +122,7 @@ impl Store {
             if let Ok(file) = File::open(entry.path())
                 && file.try_lock().is_ok()
             {
-                let _ = fs::remove_file(entry.path());
+                let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
             }
         }
     }

@@ -12,7 +12,7 @@ use ironkit_rootfs::Contents;
 use ironkit_tree::{BoxError, FileSet, Kind, Node, Path, Source};
 
 use crate::packages::PackageOptions;
-use crate::plan::plan;
+use crate::plan::{PlanOptions, plan};
 use crate::resolve::ResolveOptions;
 use crate::{Context, Error, Result, Watcher, sources};
 
@@ -187,13 +187,17 @@ fn manifest(
     watcher: &dyn Watcher,
 ) -> Result<Side> {
     let store = context.store()?;
-    let wanted = ResolveOptions {
-        platform: options.platform.clone(),
-        pull: false,
-        packages: PackageOptions::default(),
-        lock: None,
+    let wanted = PlanOptions {
+        resolve: ResolveOptions {
+            platform: options.platform.clone(),
+            pull: false,
+            packages: PackageOptions::default(),
+            lock: None,
+        },
+        decompress_kernel: false,
+        sbom: None,
     };
-    let mut contents = Contents::new(&store);
+    let mut contents = Contents::at(&store, context.time);
     let plan = plan(context, &store, texts, &wanted, &mut contents, watcher)?;
     let mut side = Side {
         names_sources: true,
