@@ -325,7 +325,7 @@ fn hostile_layers() {
             &sandbox,
             &format!("services: [{{name: s, image: \"tests/{image}:1\"}}]\n"),
         );
-        assert_ne!(finished.code, Some(0), "{name}: {finished}");
+        assert_eq!(finished.code, Some(1), "{name}: {finished}");
         let quoted = format!("`{name}`");
         for text in [&format!("tests/{image}:1"), "sha256:", quoted.as_str()] {
             assert!(finished.stderr.contains(text), "{text:?} is missing: {finished}");
@@ -380,11 +380,45 @@ fn a_layer_that_is_no_archive() {
         sandbox.write("image.tar", layout.archive());
         succeed(&mut sandbox.ironkit(["cache", "import", "image.tar"]));
         let finished = build(&sandbox, &format!("init: [\"tests/{name}:1\"]\n"));
-        assert_ne!(finished.code, Some(0), "{finished}");
+        assert_eq!(finished.code, Some(1), "{finished}");
         assert!(finished.stderr.contains(&format!("tests/{name}:1")), "{finished}");
         assert!(finished.stderr.contains("sha256:"), "{finished}");
         check_no_output(&sandbox, &finished);
     }
+}
+
+#[test]
+fn a_kernels_tar_that_is_none() {
+    let sandbox = with_image();
+    let text = "no archive\n".repeat(60);
+    let files = [entry(FILE, "kernel", "k"), entry(FILE, "text", &text)];
+    add_image(&sandbox, "kernel", &files);
+    let finished = build(&sandbox, "kernel: {image: \"tests/kernel:1\", tar: text}\n");
+    check(
+        &finished,
+        1,
+        &["cannot unpack `text` of docker.io/tests/kernel:1", "offset 0"],
+    );
+}
+
+/// Files that a later part replaces are named, but not the packages' database, which is joined.
+#[test]
+fn files_that_are_replaced() {
+    let sandbox = with_image();
+    for name in ["one", "two"] {
+        let files = [
+            entry(FILE, "etc/same", name),
+            entry(FILE, "lib/apk/db/installed", name),
+        ];
+        add_image(&sandbox, name, &files);
+    }
+    let finished = build(&sandbox, "init: [\"tests/one:1\", \"tests/two:1\"]\n");
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert!(
+        finished.stderr.contains("note: etc/same: from init[1]"),
+        "{finished}"
+    );
+    assert!(!finished.stderr.contains("lib/apk"), "{finished}");
 }
 
 /// `validate` needs no image, says everything at once, and can be read by programs.

@@ -51,7 +51,7 @@ fn prepared(statement: &str) -> Sandbox {
     });
     let index = layout.index(&[image, attestation]);
     layout.name(index, "docker.io/test/said:v1");
-    let archive = sandbox.write("images.tar", &layout.archive());
+    let archive = sandbox.write("images.tar", layout.archive());
     let mut command = sandbox.ironkit(["cache", "import"]);
     succeed(command.arg(archive));
     sandbox.write("m.yml", MANIFEST);

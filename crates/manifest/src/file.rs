@@ -98,6 +98,8 @@ fn path(node: &Node, out: &mut Diagnostics) -> Option<Spanned<String>> {
     let path = string(node, out)?;
     if path.is_empty() {
         out.push(Diagnostic::error(path.span, "the path is empty"));
+    } else if path.split('/').all(|part| part.is_empty() || part == ".") {
+        out.push(Diagnostic::error(path.span, "the path is the root itself"));
     } else if path.contains('\0') || path.split('/').any(|part| part == "..") {
         let message = format!(
             "the path {:?} cannot be placed: it has `..` or a NUL character",

@@ -1,6 +1,7 @@
 //! `@pkg:` templates: a scalar that names a package directory becomes that package's image reference.
 //!
-//! What the reference is, the caller knows; here are only the places.
+//! LinuxKit takes every scalar that begins with `@` for a template, and one that it does not know is empty. So it is
+//! here, with a warning: a machine is not to get other files from the same manifest. What the reference is, the caller knows; here are only the places.
 
 use crate::yaml::{Kind, Node, Value};
 use crate::{Diagnostic, Diagnostics, SourceFile};
@@ -24,6 +25,15 @@ pub(crate) fn expand(node: &mut Node, file: &SourceFile, resolve: ResolvePackage
         }
         Value::Scalar(scalar) if scalar.kind == Kind::String => {
             let Some(path) = scalar.text.strip_prefix("@pkg:") else {
+                if scalar.text.starts_with('@') {
+                    let message = format!(
+                        "`{}` is no template that is known, and becomes empty",
+                        scalar.text
+                    );
+                    let warning = Diagnostic::warning(node.span, message);
+                    out.push(warning.hint("only `@pkg:` is one; text that begins with `@` can be in a file of its own (`source`)"));
+                    scalar.text.clear();
+                }
                 return;
             };
             match resolve(path, file) {

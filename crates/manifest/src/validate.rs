@@ -126,9 +126,20 @@ fn check_hidden(file: &File, out: &mut Diagnostics) {
 fn check_binds(container: &Container, volumes: &HashMap<&str, &Volume>, out: &mut Diagnostics) {
     let config = &container.config;
     for bind in config.binds.iter().chain(&config.binds_add).flatten() {
-        let writable = !bind.options.as_ref().is_some_and(|options| is_readonly(options));
+        let options = bind.options.as_deref().unwrap_or_default();
+        let fault = match options {
+            [only] if only == "ro" => None,
+            options if is_readonly(options) => Some("LinuxKit wants no option beside `ro` here"),
+            _ => Some(READ_WRITE),
+        };
         let fix = format!("write `{}:{}:ro`", bind.source, bind.destination);
-        check_volume(&bind.source, bind.span, writable.then_some(fix), volumes, out);
+        check_volume(
+            &bind.source,
+            bind.span,
+            fault.map(|fault| (fault, fix)),
+            volumes,
+            out,
+        );
     }
     let is_bind = |mount: &&Mount| mount.kind == "bind";
     for mount in config.mounts.iter().flatten().filter(is_bind) {
@@ -136,12 +147,15 @@ fn check_binds(container: &Container, volumes: &HashMap<&str, &Volume>, out: &mu
         check_volume(
             &mount.source,
             mount.source.span,
-            (!is_readonly(&mount.options)).then_some(fix),
+            (!is_readonly(&mount.options)).then_some((READ_WRITE, fix)),
             volumes,
             out,
         );
     }
 }
+
+/// What is wrong with most binds of read-only volumes.
+const READ_WRITE: &str = "bound read-write";
 
 /// Of `ro` and `rw` the first decides.
 fn is_readonly(options: &[String]) -> bool {
@@ -151,18 +165,19 @@ fn is_readonly(options: &[String]) -> bool {
         .is_some_and(|option| option == "ro")
 }
 
-/// Checks the source of a bind that is not an absolute path. `writable` is how to make it read-only when it is not.
+/// Checks the source of a bind that is not an absolute path. `fault` is what a read-only volume does not allow, and what to
+/// write instead.
 fn check_volume(
     source: &str,
     span: Span,
-    writable: Option<String>,
+    fault: Option<(&str, String)>,
     volumes: &HashMap<&str, &Volume>,
     out: &mut Diagnostics,
 ) {
     if source.is_empty() || source.starts_with('/') {
         return;
     }
-    match (volumes.get(source), writable) {
+    match (volumes.get(source), fault) {
         (None, _) => {
             let names: Vec<&str> = volumes.keys().copied().collect();
             let mistake = Diagnostic::error(span, format!("there is no volume `{source}`"));
@@ -171,11 +186,12 @@ fn check_volume(
                 None => "declare it in `volumes`; a path begins with `/`".to_owned(),
             }));
         }
-        (Some(volume), Some(fix)) if volume.readonly => {
-            let mistake = Diagnostic::error(
-                span,
-                format!("the volume `{source}` is read-only, but bound read-write"),
-            );
+        (Some(volume), Some((fault, fix))) if volume.readonly => {
+            let message = match fault {
+                READ_WRITE => format!("the volume `{source}` is read-only, but {fault}"),
+                fault => format!("the volume `{source}` is read-only: {fault}"),
+            };
+            let mistake = Diagnostic::error(span, message);
             out.push(mistake.note(volume.name.span, "declared").hint(fix));
         }
         _ => {}

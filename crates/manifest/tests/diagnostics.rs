@@ -306,6 +306,7 @@ services:
     a.yml:9:13: error: there is no volume `dta` (hint: did you mean `data`?)
     a.yml:9:23: error: the volume `config` is read-only, but bound read-write (declared at a.yml:3:12) (hint: write `config:/c:ro`)
     a.yml:9:36: error: the volume `config` is read-only, but bound read-write (declared at a.yml:3:12) (hint: write `config:/c:ro`)
+    a.yml:9:51: error: the volume `config` is read-only: LinuxKit wants no option beside `ro` here (declared at a.yml:3:12) (hint: write `config:/c:ro`)
     a.yml:9:86: error: there is no volume `nosuch` (hint: declare it in `volumes`; a path begins with `/`)
     a.yml:11:30: error: the volume `config` is read-only, but bound read-write (declared at a.yml:3:12) (hint: write `options: [ro, rbind]`)
     a.yml:13:30: error: there is no volume `other` (hint: declare it in `volumes`; a path begins with `/`)
@@ -329,6 +330,8 @@ fn files() {
   - {path: etc/i, metadata: toml}
   - {path: etc/j, contents: a, optional: true}
   - {path: etc/k, contents: a, uid: nobody, gid: "7"}
+  - {path: /./, directory: true}
+  - {path: etc/l, contents: a, mode: "0o644"}
 "#];
     assert_snapshot!(diagnose(&texts), @r#"
     a.yml:2:12: error: the path is empty
@@ -345,6 +348,8 @@ fn files() {
     a.yml:13:32: warning: `optional` has no effect without `source`
     a.yml:14:37: error: no container is named `nobody`, so it has no id (hint: expected a number, or the name of an onboot, onshutdown or services entry)
     a.yml:14:50: error: no container is named `7`, so it has no id (hint: leave out the quotes: a string is a name)
+    a.yml:15:12: error: the path is the root itself
+    a.yml:16:38: error: `0o644` is not a mode: expected octal digits, at most `7777` (hint: write `"0644"`)
     "#);
 }
 

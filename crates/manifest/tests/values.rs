@@ -279,7 +279,7 @@ fn templates_are_resolved_in_local_files() {
         directory: Some("/work dir".into()),
         ..source("m.yml", text)
     };
-    let (manifest, _) = parse(&[local], &|path, file| {
+    let (manifest, warnings) = parse(&[local], &|path, file| {
         asked.borrow_mut().push(format!(
             "{} in {}",
             path,
@@ -295,7 +295,12 @@ fn templates_are_resolved_in_local_files() {
     assert_eq!(manifest.init[0].value, "x/pkg-init:tag");
     let contents: Vec<&FileContent> = manifest.files.iter().map(|file| &file.content).collect();
     assert!(matches!(contents[0], FileContent::Contents(text) if text.value == "x/b:tag"));
+    assert!(matches!(contents[1], FileContent::Contents(text) if text.value.is_empty()));
     assert!(matches!(contents[2], FileContent::Contents(text) if text.value == "a @pkg:b"));
+    assert_eq!(
+        warnings[0].to_string(),
+        "m.yml:2:63: warning: `@x` is no template that is known, and becomes empty (hint: only `@pkg:` is one; text that begins with `@` can be in a file of its own (`source`))"
+    );
 
     let local = SourceFile {
         directory: Some("/".into()),
@@ -308,6 +313,7 @@ fn templates_are_resolved_in_local_files() {
         [
             "m.yml:1:8: error: cannot resolve `@pkg:pkg/init`: there is no `pkg/init`",
             "m.yml:2:29: error: cannot resolve `@pkg:./b`: there is no `./b`",
+            "m.yml:2:63: warning: `@x` is no template that is known, and becomes empty (hint: only `@pkg:` is one; text that begins with `@` can be in a file of its own (`source`))",
         ]
     );
 }

@@ -312,6 +312,23 @@ impl Error {
         }
     }
 
+    /// Whether what was given is wrong, and not the machine, the store or the network.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Error::Reference { .. }
+            | Error::Platform(_)
+            | Error::NoPlatform { .. }
+            | Error::NoName { .. }
+            | Error::Archive(_)
+            | Error::Nameless => true,
+            Error::Pull { source, .. } | Error::Push { source, .. } => source.is_input(),
+            Error::File { source, .. } | Error::Stream { source, .. } => {
+                Error::inside(source).is_some_and(Error::is_input)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether something in the store is not what it should be, so that fetching it again mends it.
     pub fn is_damage(&self) -> bool {
         match self {

@@ -211,5 +211,7 @@ fn overridden(tree: &Tree, resolution: &Resolution) -> Vec<String> {
     let place = |index: usize| format!("{} ({})", tree.parts[index].location, tree.parts[index].name);
     let text =
         |o: &ironkit_tree::Override| format!("{}: from {}, not {}", o.path, place(o.winner), place(o.loser));
-    resolution.overrides.iter().map(text).collect()
+    // What is joined out of several files is no file that was lost.
+    let lost = |o: &&ironkit_tree::Override| tree.parts[o.winner].source != ironkit_rootfs::JOINED_SOURCE;
+    resolution.overrides.iter().filter(lost).map(text).collect()
 }

@@ -109,6 +109,13 @@ impl Error {
             Error::Package(error) => error.hint(),
             Error::Sbom { .. } => Some("use --no-sbom to build without a list of packages".to_owned()),
             Error::Vm(error) => error.hint(),
+            Error::Image(
+                ironkit_image::Error::Contents(source) | ironkit_image::Error::Part { source, .. },
+            )
+            | Error::Tree(source) => match of_image(source.as_ref())? {
+                OfImage::Rootfs(error) => error.hint(),
+                OfImage::Oci(error) => error.hint(),
+            },
             Error::Image(error) => error.hint(),
             _ => None,
         }
@@ -119,8 +126,30 @@ impl Error {
         match self {
             Error::Manifest(_) | Error::Usage { .. } | Error::NotSupported(_) | Error::Read { .. } => true,
             Error::Package(error) => error.is_input(),
+            Error::Oci(error) => error.is_input(),
+            Error::Rootfs(error) => error.is_input(),
+            Error::Image(
+                ironkit_image::Error::Contents(source) | ironkit_image::Error::Part { source, .. },
+            )
+            | Error::Tree(source) => match of_image(source.as_ref()) {
+                Some(OfImage::Rootfs(error)) => error.is_input(),
+                Some(OfImage::Oci(error)) => error.is_input(),
+                None => false,
+            },
             Error::Image(error) => error.is_input(),
             _ => false,
         }
     }
+}
+
+/// Why contents cannot be had.
+enum OfImage<'e> {
+    Rootfs(&'e ironkit_rootfs::Error),
+    Oci(&'e ironkit_oci::Error),
+}
+
+/// What lies behind an error of a tree's source: the traits between the crates hide its type.
+fn of_image<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<OfImage<'e>> {
+    let rootfs = error.downcast_ref().map(OfImage::Rootfs);
+    rootfs.or_else(|| error.downcast_ref().map(OfImage::Oci))
 }

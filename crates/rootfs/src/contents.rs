@@ -277,6 +277,10 @@ impl<'a> Contents<'a> {
 
     /// A tar file inside a file set, as a file set of its own.
     fn unpack(&self, outer: &Digest, path: &Path) -> Result<FileSet> {
+        let image = match self.origins.get(outer) {
+            Some(Origin::Image(image, _)) => image.name.to_string(),
+            _ => "the image".to_owned(),
+        };
         let outer = self.file_set(outer)?;
         let missing = || Error::UnknownArchive(path.clone());
         let Some(Kind::File(Content::Blob {
@@ -291,10 +295,17 @@ impl<'a> Contents<'a> {
             offset: *offset,
         };
         let mut budget = Budget::default();
-        let entries = layer::read(&mut stream, place, &mut budget)?;
         let mut files = FileSet::new();
-        layer::apply(&mut files, entries, &mut budget)?;
-        Ok(files)
+        let unpacked = layer::read(&mut stream, place, &mut budget)
+            .and_then(|entries| layer::apply(&mut files, entries, &mut budget));
+        match unpacked {
+            Ok(()) => Ok(files),
+            Err(source) => Err(Error::Archive {
+                image,
+                archive: path.clone(),
+                source: Box::new(source.into()),
+            }),
+        }
     }
 }
 

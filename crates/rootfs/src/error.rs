@@ -1,5 +1,6 @@
 //! What can go wrong between a manifest and a tree.
 
+use ironkit_formats::archive::tar::ReadError;
 use ironkit_manifest::Diagnostic;
 use ironkit_oci::{Image, Layer};
 use ironkit_tree::{BoxError, Digest, Path};
@@ -59,6 +60,16 @@ pub enum Error {
         /// Why.
         source: BoxError,
     },
+    /// A tar file of an image that is no tar file, or one that is refused.
+    #[error("cannot unpack `{archive}` of {image}")]
+    Archive {
+        /// The image's name.
+        image: String,
+        /// The file's path in it.
+        archive: Path,
+        /// Why.
+        source: Box<Error>,
+    },
     /// A tar file that is to be unpacked is not there.
     #[error("`{0}` is not a file of its image")]
     UnknownArchive(Path),
@@ -68,12 +79,30 @@ impl Error {
     /// Advice for a person.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Layer { source, .. } => source.hint(),
+            Error::Layer { source, .. } | Error::Archive { source, .. } => source.hint(),
             Error::Store(error) => error.hint(),
             Error::Entry(LayerError::Name { .. }) => {
                 Some("such a layer can write outside its image: do not use this image".to_owned())
             }
             _ => None,
+        }
+    }
+
+    /// Whether the manifest or an image is at fault, and not the machine or the store.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Error::Layer { source, .. } | Error::Archive { source, .. } => source.is_input(),
+            Error::Entry(LayerError::Read(ReadError::Stream { source, .. })) => {
+                source.raw_os_error().is_none() && ironkit_oci::Error::inside(source).is_none()
+            }
+            Error::Store(error) => error.is_input(),
+            Error::Contents(_) | Error::UnknownFiles(_) | Error::UnknownLayer(_) => false,
+            Error::Manifest(_)
+            | Error::Label(_)
+            | Error::UnknownId { .. }
+            | Error::Entry(_)
+            | Error::Kernel { .. }
+            | Error::UnknownArchive(_) => true,
         }
     }
 

@@ -9,8 +9,9 @@ use crate::{Images, Result, parse};
 
 /// Where apk keeps what it installed.
 const APK_DATABASE: &str = "lib/apk/db/installed";
-/// What LinuxKit calls the origin of the joined database.
-const APK_SOURCE: &str = "LINUXKIT.apkinit";
+/// What LinuxKit calls the origin of the joined database: the source of a part that replaces nothing, since it has what
+/// all the files of its name have.
+pub const JOINED_SOURCE: &str = "LINUXKIT.apkinit";
 
 /// One part for each init image, in order, and one with the joined apk database when several have one: so apk in the
 /// machine knows the packages of all.
@@ -42,7 +43,7 @@ pub(crate) fn parts(manifest: &Manifest, images: &Images, contents: &mut Content
         parts.push(Part {
             location: "init".to_owned(),
             name: "apk database".to_owned(),
-            source: APK_SOURCE.to_owned(),
+            source: JOINED_SOURCE.to_owned(),
             files: Files::Stored {
                 key,
                 under: Path::ROOT,

@@ -29,6 +29,7 @@ pub use bundle::LABEL;
 pub use contents::{Contents, TIME};
 pub use error::{Error, Result};
 pub use flat::write_flat;
+pub use init::JOINED_SOURCE;
 pub use verify::verify;
 use volume::Filling;
 

@@ -130,6 +130,7 @@ fn destination<'a>(arguments: &BuildArguments, stdout: &'a mut std::io::Stdout) 
             name: arguments
                 .name
                 .clone()
+                .filter(|name| !name.is_empty())
                 .unwrap_or_else(|| sources::base_name(&arguments.manifests)),
         },
     }

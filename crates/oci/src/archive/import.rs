@@ -23,7 +23,42 @@ pub struct ImportOptions {
 }
 
 /// Reads an image archive, plain or compressed with gzip or zstd, into the store; returns the names.
+///
+/// # Errors
+/// [`Error::Archive`] for whatever is wrong with the archive itself.
 pub fn import(store: &Store, archive: impl Read, options: &ImportOptions) -> Result<Vec<Reference>> {
+    import_named(store, archive, options).map_err(of_archive)
+}
+
+/// What is wrong with an archive, as such: it is not the store that is damaged.
+fn of_archive(error: Error) -> Error {
+    let of_machine = |error: &(dyn std::error::Error + 'static)| {
+        error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.raw_os_error().is_some())
+    };
+    match &error {
+        Error::Document { .. }
+        | Error::TooLarge { .. }
+        | Error::CorruptBlob { .. }
+        | Error::MissingBlob { .. }
+        | Error::Layer { .. }
+        | Error::Stream { .. } => {}
+        _ => return error,
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        if of_machine(cause) {
+            return error;
+        }
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    Error::Archive(text)
+}
+
+fn import_named(store: &Store, archive: impl Read, options: &ImportOptions) -> Result<Vec<Reference>> {
     let mut input = BufReader::with_capacity(128 * 1024, archive);
     let magic = input.fill_buf().map_err(Error::stream("read the archive"))?;
     let mut contents = match magic {
