@@ -8,10 +8,11 @@ use ironkit_image::{Format, Image, Outputs, initrd};
 use ironkit_manifest::{Diagnostic, SourceFile};
 use ironkit_oci::Store;
 use ironkit_rootfs::Contents;
-use ironkit_tree::{Resolution, Tree};
+use ironkit_tree::Tree;
 
 use crate::check::Compared;
 use crate::output::{Files, Stream};
+use crate::overridden::overridden;
 use crate::pieces::Pieces;
 use crate::plan::{Plan, PlanOptions, plan};
 use crate::provenance::{self, ProvenanceOptions, Used};
@@ -54,7 +55,7 @@ pub struct BuildReport {
     pub components: Vec<Component>,
     /// Warnings about the manifest.
     pub warnings: Vec<Diagnostic>,
-    /// Files that are not in the image because a later part has the same path: `path: loser → winner`.
+    /// Files that are not in the image because a later part has the same path, a line each.
     pub overridden: Vec<String>,
 }
 
@@ -205,13 +206,4 @@ fn components(tree: &Tree, pieces: &[initrd::Piece]) -> Vec<Component> {
         }
     }
     components
-}
-
-fn overridden(tree: &Tree, resolution: &Resolution) -> Vec<String> {
-    let place = |index: usize| format!("{} ({})", tree.parts[index].location, tree.parts[index].name);
-    let text =
-        |o: &ironkit_tree::Override| format!("{}: from {}, not {}", o.path, place(o.winner), place(o.loser));
-    // What is joined out of several files is no file that was lost.
-    let lost = |o: &&ironkit_tree::Override| tree.parts[o.winner].source != ironkit_rootfs::JOINED_SOURCE;
-    resolution.overrides.iter().filter(lost).map(text).collect()
 }

@@ -14,6 +14,7 @@ pub mod diff;
 mod error;
 pub mod lock;
 mod output;
+mod overridden;
 pub mod packages;
 mod pieces;
 pub mod plan;
