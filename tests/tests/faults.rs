@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ironkit_tests::layout::{FILE, Layout, digest, entry, tar};
-use ironkit_tests::{Sandbox, judge, run, succeed};
+use ironkit_tests::{Finished, Sandbox, judge, run, succeed};
 
 /// Less than the example, so that building it cold is quick.
 const SMALL: &str = "kernel: {image: \"@pkg:components/kernel\", cmdline: \"console=ttyS0\"}\n\
@@ -47,6 +47,25 @@ fn names(folder: &Path) -> Vec<String> {
 fn outputs(folder: &Path) -> Vec<Option<String>> {
     let look = |name: &&str| fs::read(folder.join(name)).ok().map(|bytes| digest(&bytes));
     OUTPUTS.iter().map(look).collect()
+}
+
+/// A sandbox whose store has the image `tests/a:1`, and a manifest `small.yml` of it.
+fn with_image() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let layer = tar(&[entry(FILE, "file", &"text\n".repeat(1000))]);
+    let mut layout = Layout::new(&sandbox.path("layout"));
+    layout.name(layout.image("amd64", &[layer]), "docker.io/tests/a:1");
+    sandbox.write("image.tar", layout.archive());
+    succeed(&mut sandbox.ironkit(["cache", "import", "image.tar"]));
+    sandbox.write("small.yml", "init: [\"tests/a:1\"]\n");
+    fs::create_dir(sandbox.path("out")).unwrap();
+    sandbox
+}
+
+/// A build of [`with_image`], which finds nothing in any registry.
+fn build_offline(sandbox: &Sandbox) -> Finished {
+    let mut command = sandbox.ironkit(["--mirror", "http://127.0.0.1:9"]);
+    run(command.args(BUILD).args(["--arch", "amd64"]))
 }
 
 /// Digests of whole outputs.
@@ -153,7 +172,7 @@ fn builds_beside_each_other_give_the_same_bytes() {
     let sandbox = cold();
     let expected = expected(&sandbox);
     cool(&sandbox);
-    let folders: Vec<_> = (0..4).map(|index| format!("out{index}")).collect();
+    let folders: Vec<_> = (0..8).map(|index| format!("out{index}")).collect();
     let start = |folder: &String| -> (Child, PathBuf) {
         let path = sandbox.path(folder);
         fs::create_dir(&path).unwrap();
@@ -361,4 +380,100 @@ fn a_full_disk_below_the_store() {
     assert_eq!(finished.code, Some(0), "{finished}");
     assert_eq!(outputs(&sandbox.path("out")), expected);
     drop(small);
+}
+
+#[test]
+fn a_damaged_index_is_an_error_with_a_way_out() {
+    let sandbox = with_image();
+    fs::write(sandbox.path("out/small-initrd.img"), "old").unwrap();
+    let index = sandbox.cache().join("index.json");
+    let good = fs::read(&index).unwrap();
+    let cut = good[..good.len() / 2].to_vec();
+    for bytes in [cut, Vec::new(), b"[]".to_vec(), b"\0\xff".to_vec()] {
+        fs::write(&index, &bytes).unwrap();
+        let finished = build_offline(&sandbox);
+        assert_eq!(finished.code, Some(2), "{bytes:?}: {finished}");
+        for text in ["index.json", "hint: nothing is lost: move that file away"] {
+            assert!(finished.stderr.contains(text), "{text}: {finished}");
+        }
+        assert_eq!(
+            fs::read(&index).unwrap(),
+            bytes,
+            "it is left for a person to look at"
+        );
+        assert_eq!(fs::read(sandbox.path("out/small-initrd.img")).unwrap(), b"old");
+    }
+    // The hint's way out.
+    fs::remove_file(&index).unwrap();
+    succeed(&mut sandbox.ironkit(["cache", "import", "image.tar"]));
+    let finished = build_offline(&sandbox);
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert_eq!(names(&sandbox.path("out")), ["small-initrd.img"]);
+}
+
+#[test]
+fn a_lock_that_another_process_holds() {
+    let sandbox = with_image();
+    let path = sandbox.cache().join(".lock");
+    let lock = fs::File::open(&path).unwrap();
+    lock.lock().unwrap();
+    let mut command = sandbox.ironkit(["cache", "import", "--name", "tests/b:1", "image.tar"]);
+    let begin = Instant::now();
+    let child = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // A build that finds everything changes no name: it waits for nobody.
+    let finished = build_offline(&sandbox);
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert!(!finished.stderr.contains("waiting"), "{finished}");
+    std::thread::sleep(Duration::from_secs(3).saturating_sub(begin.elapsed()));
+    drop(lock);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let note = format!("waiting for another process that holds {}", path.display());
+    assert!(said.contains(&note), "{said}");
+    assert!(succeed(&mut sandbox.ironkit(["cache", "ls"])).contains("tests/b:1"));
+}
+
+#[test]
+fn sources_that_are_no_files() {
+    let sandbox = with_image();
+    fs::write(sandbox.path("out/small-initrd.img"), "old").unwrap();
+    succeed(Command::new("mkfifo").arg(sandbox.path("pipe")));
+    std::os::unix::fs::symlink("/dev/zero", sandbox.path("link")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(sandbox.path("socket")).unwrap();
+    for source in [
+        "/dev/zero",
+        "/dev/null",
+        "/dev/tty",
+        "link",
+        "pipe",
+        "socket",
+        "layout",
+        "/proc/kmsg",
+        "/sys/kernel/uevent_seqnum",
+    ] {
+        let text = format!("init: [\"tests/a:1\"]\nfiles: [{{path: etc/x, source: {source}}}]\n");
+        sandbox.write("small.yml", text);
+        let begin = Instant::now();
+        let finished = build_offline(&sandbox);
+        assert_eq!(finished.code, Some(1), "{source}: {finished}");
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "{source}: {:?}",
+            begin.elapsed()
+        );
+        for text in ["small.yml:2:", source] {
+            assert!(finished.stderr.contains(text), "{source}: {text}: {finished}");
+        }
+        assert_eq!(names(&sandbox.path("out")), ["small-initrd.img"], "{source}");
+        assert_eq!(
+            fs::read(sandbox.path("out/small-initrd.img")).unwrap(),
+            b"old",
+            "{source}"
+        );
+    }
 }

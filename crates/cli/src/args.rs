@@ -120,6 +120,9 @@ pub struct BuildArguments {
     /// Ask registries also for images that the cache has
     #[arg(long)]
     pub pull: bool,
+    /// Look for images in the Docker engine first, or in podman's: DOCKER_HOST=unix:///PATH says where; --pull overrules this
+    #[arg(long)]
+    pub docker: bool,
     /// Use the images that the lock file pins, as the cache has them, and nothing from the network
     #[arg(long, conflicts_with = "pull")]
     pub locked: bool,

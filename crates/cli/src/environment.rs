@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use ironkit_oci::http::Proxies;
-use ironkit_oci::{Mirror, Platform, RegistryOptions};
+use ironkit_oci::{Engine, EngineLimits, Mirror, Platform, RegistryOptions};
 use ironkit_package::{Machine, Naming};
 use ironkit_pipeline::{Context, Error, SbomOptions};
 
@@ -41,6 +41,11 @@ pub fn context(global: &Global) -> Result<Context, Error> {
         time: source_date_epoch()?.unwrap_or(ironkit_rootfs::TIME),
         threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     })
+}
+
+/// The container engine of this machine: where `DOCKER_HOST` says, or where Docker usually is.
+pub fn engine() -> Engine {
+    Engine::new(variable("DOCKER_HOST"), EngineLimits::default())
 }
 
 /// The platform of images: what was asked for, or this machine's.

@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn what_linuxkit_has_is_missing_and_not_unknown() {
         for line in [
-            "build --docker m.yml",
+            "pkg build --docker components/nginx",
             "build --input-tar old.tar m.yml",
             "push aws x",
             "run qemu --uefi x",

@@ -30,6 +30,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A container engine that does not give an image.
+    #[error("the engine at {engine}: {reason}")]
+    Engine {
+        /// Its address.
+        engine: String,
+        /// What it said, or what kept it from saying anything.
+        reason: String,
+    },
     /// A stream that the caller gave could not be read or written.
     #[error("cannot {action}")]
     Stream {

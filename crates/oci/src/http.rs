@@ -3,6 +3,7 @@
 //! A server that stalls, drips or breaks off is given up after [`Options::give_up`] without progress. What is
 //! fetched is not judged here: callers know digests and sizes. Nothing here knows of registries.
 
+mod date;
 mod proxy;
 mod response;
 mod tls;

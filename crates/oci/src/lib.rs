@@ -5,6 +5,7 @@
 //!   [`Layer`]s are read as verified tar streams.
 //! - [`Registry::pull`] fetches an image into a store, [`Registry::push`] sends one.
 //! - [`import`] and [`export`] do the same with archives.
+//! - [`Engine`] has the images that Docker or podman have on this machine.
 //! - [`document`] are the JSON documents of an image, [`http`] the requests.
 //!
 //! This crate knows nothing of manifests or file systems: a layer is a stream of bytes here. It reads no
@@ -12,6 +13,7 @@
 
 mod archive;
 pub mod document;
+mod engine;
 mod error;
 pub mod http;
 mod layer;
@@ -22,6 +24,7 @@ mod store;
 
 pub use archive::{ArchiveFormat, ExportOptions, ImportOptions, export, image, import};
 pub use document::{Descriptor, ImageConfig};
+pub use engine::{Engine, EngineLimits};
 pub use error::{Error, Result};
 pub use ironkit_tree::Digest;
 pub use layer::{LayerReader, MAX_UNCOMPRESSED};

@@ -91,6 +91,14 @@ fn passing_faults_are_retried() {
             "manifests/tag",
             vec![Fault::Status(429, "Retry-After: 1\r\n")],
         ),
+        (
+            "503 until a date",
+            "manifests/tag",
+            vec![Fault::Status(
+                503,
+                "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:49:38 GMT\r\n",
+            )],
+        ),
         ("the connection breaks", "manifests/tag", vec![Fault::HangUp]),
         ("a cut manifest", "manifests/tag", vec![Fault::Cut(20)]),
         ("a redirect", layer, vec![Fault::Redirect]),
@@ -168,6 +176,15 @@ fn lasting_faults_are_given_up_and_the_store_stays_clean() {
             "429 for an hour",
             "manifests/tag",
             always(Fault::Status(429, "Retry-After: 3600\r\n")),
+            "answered 429",
+        ),
+        (
+            "429 until the end of time",
+            "manifests/tag",
+            always(Fault::Status(
+                429,
+                "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n",
+            )),
             "answered 429",
         ),
         (

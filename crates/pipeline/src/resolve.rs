@@ -1,7 +1,7 @@
 //! References → images: from the store, from a recipe, from a registry, in this order.
 
 use ironkit_manifest::{Diagnostic, Manifest, Spanned};
-use ironkit_oci::{Image, Layout, LayoutLookup, Lookup, Platform, Reference, Registry, Store};
+use ironkit_oci::{Engine, Image, Layout, LayoutLookup, Lookup, Platform, Reference, Registry, Store};
 use ironkit_rootfs::{Images, Layouts};
 
 use crate::lock::{self, LockFile};
@@ -15,6 +15,8 @@ pub struct ResolveOptions {
     pub platform: Platform,
     /// Ask the registry also for what the store has.
     pub pull: bool,
+    /// The container engine that is asked before everything else, unless `pull` says to ask registries.
+    pub engine: Option<Engine>,
     /// How components that the store lacks are built.
     pub packages: PackageOptions,
     /// Use the images of this lock file, and nothing but the store.
@@ -140,6 +142,11 @@ impl Resolver<'_> {
                 &self.options.platform,
             );
         }
+        if recipe.is_none()
+            && let Some(image) = self.engine(&reference)
+        {
+            return Ok(image);
+        }
         if !self.options.pull || recipe.is_some() {
             for candidate in [&reference, &reference.or_latest()] {
                 match self.stored(candidate) {
@@ -166,6 +173,38 @@ impl Resolver<'_> {
         match (pulled, damage) {
             (Err(source), Some(damage)) => Err(damage.not_mended(source).into()),
             (pulled, _) => Ok(pulled?),
+        }
+    }
+
+    /// The image as the container engine has it, if one is to be asked. That it does not have it is no error.
+    fn engine(&self, reference: &Reference) -> Option<Image> {
+        let engine = self.options.engine.as_ref().filter(|_| !self.options.pull)?;
+        let platform = &self.options.platform;
+        let found = engine.find(reference, platform).and_then(|id| {
+            // What was copied before is not copied again.
+            if let Ok(Some(image)) = self.stored(reference)
+                && (image.config_digest == id
+                    || image.digest == id
+                    || self.store.digest_of(reference)? == Some(id))
+            {
+                return Ok(image);
+            }
+            self.watcher
+                .step(&format!("copying {reference} from the container engine"));
+            engine.load(self.store, reference, platform)
+        });
+        match found {
+            Ok(image) => Some(image),
+            Err(error) => {
+                let mut text = format!("not using the container engine for {reference}: {error}");
+                let mut source = std::error::Error::source(&error);
+                while let Some(cause) = source {
+                    text = format!("{text}: {cause}");
+                    source = cause.source();
+                }
+                self.watcher.step(&text);
+                None
+            }
         }
     }
 

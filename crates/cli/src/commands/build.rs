@@ -28,6 +28,7 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
         resolve: ResolveOptions {
             platform: environment::platform(arguments.arch.as_deref())?,
             pull: arguments.pull,
+            engine: arguments.docker.then(environment::engine),
             packages: PackageOptions::default(),
             lock: lock_file(arguments)?,
         },

@@ -1,9 +1,9 @@
 //! An answer and its body, which is watched while it is read.
 
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::broken;
+use super::{broken, date};
 use crate::{Error, Result};
 
 /// The answer to a request, its body not yet read.
@@ -83,12 +83,17 @@ impl Response {
         }
     }
 
+    /// How long the server wants to be left alone. A date is compared with the server's own clock, where it says that.
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        self.header("retry-after")?
-            .trim()
-            .parse()
-            .ok()
-            .map(Duration::from_secs)
+        let value = self.header("retry-after")?.trim();
+        if let Ok(seconds) = value.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let then = date::seconds(value)?;
+        let here = || SystemTime::now().duration_since(UNIX_EPOCH).ok();
+        let now = self.header("date").and_then(|now| date::seconds(now.trim()));
+        let now = now.or_else(|| Some(here()?.as_secs()))?;
+        Some(Duration::from_secs(then.saturating_sub(now)))
     }
 }
 

@@ -191,6 +191,7 @@ fn manifest(
         resolve: ResolveOptions {
             platform: options.platform.clone(),
             pull: false,
+            engine: None,
             packages: PackageOptions::default(),
             lock: None,
         },
