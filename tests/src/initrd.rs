@@ -17,6 +17,8 @@ const MAGIC: &[u8] = b"070701";
 const HEADER: usize = 110;
 /// The entry that ends an archive.
 const TRAILER: &str = "TRAILER!!!";
+/// Where a second archive has lists of extended attributes, and nothing else.
+const LISTS: &str = ".ironkit/xattrs/";
 
 /// An entry of a cpio archive, with the header's own names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,22 +75,53 @@ fn decompress(bytes: &[u8]) -> io::Result<(Vec<u8>, u64)> {
     }
 }
 
-/// The entries of an archive, without its trailer.
+/// The entries of a member's archive, without its trailer.
 ///
 /// # Panics
-/// If it is damaged, or anything follows the trailer but zeros.
-pub fn entries(archive: &[u8]) -> Vec<Entry> {
+/// If it is damaged, or anything follows but zeros and lists of extended attributes.
+pub fn entries(member: &[u8]) -> Vec<Entry> {
+    archives(member).0
+}
+
+/// The lists of extended attributes that follow a member's archive.
+///
+/// # Panics
+/// As [`entries`].
+pub fn attributes(member: &[u8]) -> String {
+    let lists = archives(member).1.into_iter();
+    let text = lists.map(|list| String::from_utf8(list.content).expect("a list is text"));
+    text.collect()
+}
+
+/// The entries of the first archive, and the lists in those behind it.
+fn archives(member: &[u8]) -> (Vec<Entry>, Vec<Entry>) {
+    let (entries, mut rest) = archive(member);
+    let mut lists = Vec::new();
+    while let Some(start) = rest.iter().position(|byte| *byte != 0) {
+        assert_eq!(start % 4, 0, "an archive begins {start} bytes behind a trailer");
+        let (more, behind) = archive(&rest[start..]);
+        for entry in more {
+            assert!(
+                LISTS.starts_with(&entry.name) || entry.name.starts_with(LISTS),
+                "{}",
+                entry.name
+            );
+            lists.push(entry);
+        }
+        rest = behind;
+    }
+    (entries, lists)
+}
+
+/// The entries up to a trailer, and what follows it.
+fn archive(bytes: &[u8]) -> (Vec<Entry>, &[u8]) {
     let mut entries = Vec::new();
-    let mut rest = archive;
+    let mut rest = bytes;
     loop {
         let (entry, length) = entry(rest);
         rest = &rest[length..];
         if entry.name == TRAILER {
-            assert!(
-                rest.iter().all(|byte| *byte == 0),
-                "something follows the trailer"
-            );
-            return entries;
+            return (entries, rest);
         }
         entries.push(entry);
     }

@@ -19,7 +19,7 @@ pub use components::copy;
 pub use http::{Response, free_port, http_get};
 pub use judge::{judge, shared, workspace};
 pub use machine::Machine;
-pub use process::{Finished, run, succeed};
+pub use process::{Finished, bounded, run, succeed};
 pub use registry::{DockerRegistry, PASSWORD, RegistryOptions, USER};
 pub use sandbox::{Sandbox, ironkit};
 pub use serial::Serial;

@@ -43,6 +43,35 @@ pub fn succeed(command: &mut Command) -> String {
     finished.stdout
 }
 
+/// Most memory that [`bounded`] lets a program ask for, in KiB.
+const MEMORY: &str = "131072";
+/// Most seconds of a processor, and by the clock. What is built for speed takes two of the former.
+const SECONDS: &str = "20";
+const CLOCK: &str = "180";
+
+/// Runs `command` to its end with little memory and time: asking for more than 128 MiB, or computing for more than 20 s,
+/// ends it by a signal.
+///
+/// # Panics
+/// If it cannot be run at all.
+pub fn bounded(command: &mut Command) -> Finished {
+    let limits = "ulimit -d \"$1\" && ulimit -t \"$2\" && shift 2 && exec \"$@\"";
+    let mut limited = Command::new("sh");
+    limited.args(["-c", limits, "sh", MEMORY, SECONDS]);
+    limited.args(["timeout", "--signal=KILL", CLOCK]);
+    limited.arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        limited.current_dir(folder);
+    }
+    limited.env_clear();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            limited.env(name, value);
+        }
+    }
+    run(&mut limited)
+}
+
 impl fmt::Display for Finished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.code.map_or("a signal".to_owned(), |code| code.to_string());
@@ -79,5 +108,18 @@ mod tests {
         assert_eq!(run(&mut shell("kill -9 $$")).code, None);
         assert_eq!(succeed(&mut shell("echo fine")), "fine\n");
         assert!(std::panic::catch_unwind(|| succeed(&mut shell("false"))).is_err());
+    }
+
+    #[test]
+    fn more_memory_than_allowed_ends_a_program() {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let some = |megabytes: usize| {
+            let mut command = Command::new("dd");
+            command.args(["if=/dev/zero", "of=/dev/null", "count=1"]);
+            command.arg(format!("bs={megabytes}M")).env("PATH", &path);
+            bounded(&mut command).code
+        };
+        assert_eq!(some(64), Some(0));
+        assert_eq!(some(200), Some(1));
     }
 }

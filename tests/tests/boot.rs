@@ -3,10 +3,12 @@
 //! Emulation is slow, and a busy computer slower: nothing here depends on how long something takes.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use ironkit_contract::BootReport;
 use ironkit_contract::boot_report::ContainerReport;
+use ironkit_tests::layout::{DIRECTORY, FILE, Layout, entry, header, pax, tar};
 use ironkit_tests::{Machine, Sandbox, free_port, http_get, judge, succeed};
 
 /// Far more than any step takes.
@@ -82,6 +84,64 @@ files:
     mode: "0600"
 "#;
 
+/// An onboot container whose only program has a capability of its own: `CAP_NET_RAW`, which is bit 13.
+const CAPABLE: &str = r#"
+onboot:
+  - name: capable
+    image: tests/capable:1
+    uid: 1000
+    capabilities: [CAP_CHOWN, CAP_NET_RAW]
+    binds: ["/:/machine:ro"]
+    command:
+      - /bin/busybox
+      - sh
+      - -c
+      - "/bin/busybox grep CapEff /proc/self/status; /bin/busybox ls -d /machine/etc /machine/.ironkit || true"
+"#;
+
+/// Builds `manifest` as `image` anew, with the container of [`CAPABLE`]. Its program is that of the container `writable`.
+fn add_capable(sandbox: &Sandbox, manifest: &str) {
+    succeed(&mut sandbox.ironkit([
+        "build",
+        "--no-sbom",
+        "--format",
+        "tar",
+        "--name",
+        "tree",
+        manifest,
+    ]));
+    let mut extract = Command::new("tar");
+    extract.arg("-xOf").arg(sandbox.path("tree.tar"));
+    let program = extract
+        .arg("containers/onboot/002-writable/lower/bin/busybox")
+        .output();
+    let program = program.expect("tar can be run").stdout;
+    assert!(program.starts_with(b"\x7fELF"), "there is no busybox");
+
+    // A capability in a file is permitted, and effective at once (linux/capability.h, revision 2).
+    let mut layer = pax(&[(
+        "SCHILY.xattr.security.capability",
+        "\u{1}\0\0\u{2}\0 \0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    )]);
+    layer.extend(header(FILE, "bin/busybox", "", program.len() as u64));
+    layer.extend(&program);
+    layer.resize(layer.len().next_multiple_of(512), 0);
+    layer.extend(tar(
+        &["dev", "machine", "proc", "sys"].map(|name| entry(DIRECTORY, name, ""))
+    ));
+    let mut layout = Layout::new(&sandbox.path("layout"));
+    layout.name(layout.image("amd64", &[layer]), "docker.io/tests/capable:1");
+    let mut pack = Command::new("tar");
+    pack.arg("-C")
+        .arg(sandbox.path("layout"))
+        .arg("-cf")
+        .arg(sandbox.path("layout.tar"));
+    succeed(pack.args(["oci-layout", "index.json", "blobs"]));
+    succeed(&mut sandbox.ironkit(["cache", "import", "layout.tar"]));
+    sandbox.write("capable.yml", CAPABLE);
+    succeed(&mut sandbox.ironkit(["build", "--name", "image", manifest, "capable.yml"]));
+}
+
 /// A sandbox in which `manifest` was built as `image`; `None` where QEMU is not installed.
 fn built(manifest: &str, text: Option<&str>) -> Option<Sandbox> {
     judge("qemu-system-x86_64")?;
@@ -117,6 +177,7 @@ fn a_machine_from_its_kernel_to_power_off() {
     let Some(sandbox) = built("examples/boot.yml", Some(MANIFEST)) else {
         return;
     };
+    add_capable(&sandbox, "examples/boot.yml");
     let port = free_port();
     let publish = format!("{port}:80");
     let mut machine = Machine::start(&mut sandbox.ironkit([
@@ -143,6 +204,10 @@ fn a_machine_from_its_kernel_to_power_off() {
         "onboot 003-fails: failed: exit status 3\n",
         // One that fails does not keep the next from running, unless its policy says so.
         "given: a file of the manifest\nCapEff:\t0000000000000000\ninside\n",
+        // A file has the capability that its layer gives it: no other way leads to just this one. Nothing is left of how
+        // it came here.
+        "CapEff:\t0000000000002000\n",
+        "ls: /machine/.ironkit: No such file or directory\n",
         // Services: the output goes to their logs, an end that is a failure to the console.
         "services crashes: failed: exit status 7; again in 100 ms\n",
         "services crashes: failed: exit status 7; again in 200 ms\n",
@@ -193,6 +258,7 @@ fn a_machine_from_its_kernel_to_power_off() {
         ("onboot", "001-readonly", 0),
         ("onboot", "003-fails", 3),
         ("onboot", "004-goes-on", 0),
+        ("onboot", "005-capable", 0),
         ("services", "crashes", 7),
         ("services", "once", 0),
         ("onshutdown", "000-last-words", 0),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ironkit_tests::initrd::{self, Entry};
+use ironkit_tests::layout::{FILE, HARD_LINK, Layout, header, pax};
 use ironkit_tests::{Sandbox, succeed};
 
 const FORMAT: usize = 0o170_000;
@@ -187,4 +188,28 @@ fn what_must_be_there_is_as_it_must_be() {
     // Nothing tells when, or in which order of inodes, it was built.
     let times: BTreeSet<_> = entries.iter().map(|entry| entry.mtime).collect();
     assert!(times.is_subset(&[0, LINUXKIT_TIME].into()), "{times:?}");
+}
+
+#[test]
+fn extended_attributes_are_listed_behind_their_files() {
+    let sandbox = Sandbox::new();
+    let mut layout = Layout::new(&sandbox.cache());
+    let mut layer = pax(&[
+        ("SCHILY.xattr.security.capability", "\u{1}\0\0\u{2}\0 \0\0"),
+        ("SCHILY.xattr.user.a b", "é"),
+    ]);
+    layer.extend(header(FILE, "bin/ping", "", 0));
+    layer.extend(header(HARD_LINK, "bin/ping6", "bin/ping", 0));
+    layer.extend([0; 1024]);
+    layout.name(layout.image("amd64", &[layer]), "docker.io/tests/ping:1");
+    sandbox.write("m.yml", "onboot: [{name: ping, image: \"tests/ping:1\"}]\n");
+    succeed(&mut sandbox.ironkit(["build", "--arch", "amd64", "--name", "m", "m.yml"]));
+    let members = initrd::members(&sandbox.path("m-initrd.img"));
+    let lists: String = members.iter().map(|member| initrd::attributes(member)).collect();
+    let path = "containers/onboot/000-ping/lower/bin/ping";
+    assert_eq!(
+        lists,
+        format!("{path} security.capability=0100000200200000\n{path} user.a\\x20b=c3a9\n")
+    );
+    assert!(all(&members).iter().any(|entry| entry.name == path));
 }

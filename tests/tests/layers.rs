@@ -6,11 +6,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use ironkit_tests::layout::{DIRECTORY, FILE, HARD_LINK, Layout, SYMLINK, entry, tar};
+use ironkit_tests::layout::{DIRECTORY, FILE, HARD_LINK, Layout, SYMLINK, entry, header, pax, tar};
 use ironkit_tests::{Sandbox, initrd, judge, succeed};
 
 /// Stacks that are compared. Their seeds are 0, 1, 2 …
 const STACKS: u64 = 40;
+/// Stacks whose tree is built again out of its own archive.
+const AGAIN: u64 = 5;
 /// Names are made of these; the fix-ups of images touch none of them.
 const LETTERS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -98,6 +100,15 @@ fn layer(random: &mut Random, state: &mut State) -> Vec<(u8, String, String)> {
     entries
 }
 
+/// A layer's archive.
+fn archive(layer: &[(u8, String, String)]) -> Vec<u8> {
+    let entries: Vec<_> = layer
+        .iter()
+        .map(|(kind, name, content)| entry(*kind, name, content))
+        .collect();
+    tar(&entries)
+}
+
 #[test]
 fn random_stacks_are_applied_as_umoci_applies_them() {
     let Some(umoci) = judge("umoci") else { return };
@@ -110,16 +121,7 @@ fn random_stacks_are_applied_as_umoci_applies_them() {
         let layers: Vec<_> = (0..2 + random.below(4))
             .map(|_| layer(&mut random, &mut state))
             .collect();
-        let archives: Vec<Vec<u8>> = layers
-            .iter()
-            .map(|layer| {
-                let entries: Vec<_> = layer
-                    .iter()
-                    .map(|(kind, name, content)| entry(*kind, name, content))
-                    .collect();
-                tar(&entries)
-            })
-            .collect();
+        let archives: Vec<Vec<u8>> = layers.iter().map(|layer| archive(layer)).collect();
         layout.name(
             layout.image("amd64", &archives),
             &format!("docker.io/tests/s{seed}:1"),
@@ -154,6 +156,57 @@ fn random_stacks_are_applied_as_umoci_applies_them() {
         succeed(command.arg(&bundle));
         let theirs = unpacked(&bundle.join("rootfs"));
         assert_eq!(ours, theirs, "stack {seed}: {layers:#?}");
+    }
+}
+
+/// Lists an archive: everything about each entry but its records of where it came from.
+const LIST: &str = r#"
+import hashlib, sys, tarfile
+for entry in tarfile.open(sys.argv[1]):
+    content = hashlib.sha256(tarfile.open(sys.argv[1]).extractfile(entry).read()).hexdigest() if entry.isreg() else ""
+    attributes = sorted(pair for pair in entry.pax_headers.items() if pair[0].startswith("SCHILY."))
+    print(entry.name, entry.type, oct(entry.mode), entry.uid, entry.gid, entry.mtime, entry.linkname, entry.size,
+          entry.devmajor, entry.devminor, attributes, content)
+"#;
+
+#[test]
+fn a_built_tree_as_an_image_builds_the_same_tree() {
+    let Some(python) = judge("python3") else { return };
+    let sandbox = Sandbox::new();
+    let mut layout = Layout::new(&sandbox.cache());
+    let build = |layout: &mut Layout, name: &str, layers: &[Vec<u8>]| {
+        layout.name(
+            layout.image("amd64", layers),
+            &format!("docker.io/tests/{name}:1"),
+        );
+        sandbox.write("m.yml", format!("init: [\"tests/{name}:1\"]\n"));
+        let output = ["--format", "tar", "--no-sbom", "--arch", "amd64", "--name", name];
+        succeed(sandbox.ironkit(["build"]).args(output).arg("m.yml"));
+        let archive = sandbox.path(&format!("{name}.tar"));
+        let listed = succeed(Command::new(&python).args(["-c", LIST]).arg(&archive));
+        (fs::read(&archive).unwrap(), listed)
+    };
+    let mut special = pax(&[
+        ("SCHILY.xattr.user.note", "é"),
+        ("mtime", "12.5"),
+        ("uid", "3000000"),
+    ]);
+    special.extend(header(FILE, "d/attributes", "", 0));
+    special.extend(header(b'3', "d/device", "", 0));
+    special.extend(header(b'6', "d/pipe", "", 0));
+    special.extend([0; 1024]);
+    for seed in 0..AGAIN {
+        let mut random = Random(seed);
+        let mut state = State::new();
+        let mut layers: Vec<_> = (0..3).map(|_| archive(&layer(&mut random, &mut state))).collect();
+        layers.push(special.clone());
+        let (once, listed) = build(&mut layout, &format!("one{seed}"), &layers);
+        let (_, again) = build(&mut layout, &format!("two{seed}"), &[once]);
+        assert!(
+            listed.contains("d/attributes") && listed.lines().count() > 10,
+            "{listed}"
+        );
+        assert_eq!(listed, again, "stack {seed}");
     }
 }
 

@@ -10,6 +10,9 @@ use crate::Span;
 /// Diagnostics beyond this number are only counted: nobody reads them, and hostile input could make millions.
 const MAX_SHOWN: usize = 200;
 
+/// Longest message, label or hint, in bytes: they quote the text, which may be one word of megabytes.
+const MAX_TEXT: usize = 2000;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -120,6 +123,16 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// Cuts what is too long after its beginning.
+fn shorten(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        let end = (0..=MAX_TEXT).rev().find(|&at| text.is_char_boundary(at));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+        text.shrink_to_fit();
+    }
+}
+
 /// Collects diagnostics while decoding goes on.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
@@ -158,6 +171,12 @@ impl Diagnostics {
             return;
         }
         diagnostic.file = self.name(diagnostic.span);
+        let said = [
+            Some(&mut diagnostic.message),
+            diagnostic.label.as_mut(),
+            diagnostic.hint.as_mut(),
+        ];
+        said.into_iter().flatten().for_each(shorten);
         for note in &mut diagnostic.notes {
             note.file = self.name(note.span);
         }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::sync::{Mutex, PoisonError};
 
+use ironkit_formats::archive::tar;
 use ironkit_oci::{BlobReader, Derived, Image, Layer, Store};
 use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Path, Source};
 
 use crate::fixups::{self, Place};
-use crate::layer::{self, Budget};
+use crate::layer::{self, Budget, LayerError};
 use crate::{Error, Result};
 
 /// Time of everything that is in no image: the one LinuxKit uses, 2017-04-18T16:30:00Z.
@@ -225,8 +226,15 @@ impl<'a> Contents<'a> {
             let mut tee = Tee {
                 from: &mut stream,
                 to: out,
+                broken: false,
             };
             entries = layer::read(&mut tee, place, budget);
+            // A stream says once why it broke.
+            if tee.broken
+                && let Err(LayerError::Read(tar::ReadError::Stream { source, .. })) = &mut entries
+            {
+                return Err(std::mem::replace(source, io::ErrorKind::Other.into()));
+            }
             // What follows the archive belongs to the layer too; reading it to its end verifies the layer.
             io::copy(&mut tee, &mut io::sink())?;
             whole = true;
@@ -389,11 +397,17 @@ fn key(kind: &[u8]) -> Hasher {
 struct Tee<'a> {
     from: &'a mut dyn Read,
     to: &'a mut dyn Write,
+    /// Whether reading failed.
+    broken: bool,
 }
 
 impl Read for Tee<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
+        let read = self.from.read(buffer);
+        self.broken |= read
+            .as_ref()
+            .is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        let count = read?;
         self.to.write_all(&buffer[..count])?;
         Ok(count)
     }

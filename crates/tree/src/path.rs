@@ -106,10 +106,6 @@ impl Path {
             .map(|(at, _)| at);
         ends.map(|end| Path(self.0[..end].to_vec()))
     }
-
-    fn components(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.split(|&byte| byte == b'/')
-    }
 }
 
 impl PartialOrd for Path {
@@ -119,9 +115,17 @@ impl PartialOrd for Path {
 }
 
 impl Ord for Path {
-    /// Component by component, so that a directory stands right before everything below it.
+    /// Component by component, so that a directory stands right before everything below it: a slash comes before any
+    /// other byte. Long equal beginnings, which deep paths have, are passed over in chunks.
     fn cmp(&self, other: &Path) -> std::cmp::Ordering {
-        self.components().cmp(other.components())
+        const CHUNK: usize = 64;
+        let chunks = self.0.chunks_exact(CHUNK).zip(other.0.chunks_exact(CHUNK));
+        let equal = CHUNK * chunks.take_while(|(one, other)| one == other).count();
+        let rank = |&byte: &u8| (byte != b'/', byte);
+        self.0[equal..]
+            .iter()
+            .map(rank)
+            .cmp(other.0[equal..].iter().map(rank))
     }
 }
 

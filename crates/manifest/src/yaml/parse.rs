@@ -15,8 +15,9 @@ use crate::{Diagnostic, Diagnostics, Span};
 const MAX_BYTES: usize = 4 << 20;
 /// Deepest nesting, aliases expanded. A manifest needs about eight; decoding recurses, so this also bounds the stack.
 const MAX_DEPTH: usize = 128;
-/// Most nodes, aliases expanded. Keeps the tree of a hostile text below some 60 MiB.
-const MAX_NODES: usize = 250_000;
+/// Most nodes, aliases expanded. Keeps the tree of a hostile text below some 25 MiB, and what is made of it, where a
+/// service of five nodes takes more than a kilobyte, below twice that.
+const MAX_NODES: usize = 100_000;
 /// Most bytes of text that aliases may copy.
 const MAX_COPIED: usize = 16 << 20;
 
