@@ -306,7 +306,7 @@ services:
     a.yml:9:13: error: there is no volume `dta` (hint: did you mean `data`?)
     a.yml:9:23: error: the volume `config` is read-only, but bound read-write (declared at a.yml:3:12) (hint: write `config:/c:ro`)
     a.yml:9:36: error: the volume `config` is read-only, but bound read-write (declared at a.yml:3:12) (hint: write `config:/c:ro`)
-    a.yml:9:51: error: the volume `config` is read-only: LinuxKit wants no option beside `ro` here (declared at a.yml:3:12) (hint: write `config:/c:ro`)
+    a.yml:9:52: error: the volume `config` is read-only: LinuxKit wants no option beside `ro` here (declared at a.yml:3:12) (hint: write `config:/c:ro`)
     a.yml:9:86: error: there is no volume `nosuch` (hint: declare it in `volumes`; a path begins with `/`)
     a.yml:11:30: error: the volume `config` is read-only, but bound read-write (declared at a.yml:3:12) (hint: write `options: [ro, rbind]`)
     a.yml:13:30: error: there is no volume `other` (hint: declare it in `volumes`; a path begins with `/`)

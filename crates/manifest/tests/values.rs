@@ -299,7 +299,7 @@ fn templates_are_resolved_in_local_files() {
     assert!(matches!(contents[2], FileContent::Contents(text) if text.value == "a @pkg:b"));
     assert_eq!(
         warnings[0].to_string(),
-        "m.yml:2:63: warning: `@x` is no template that is known, and becomes empty (hint: only `@pkg:` is one; text that begins with `@` can be in a file of its own (`source`))"
+        "m.yml:2:62: warning: `@x` is no template that is known, and becomes empty (hint: only `@pkg:` is one; text that begins with `@` can be in a file of its own (`source`))"
     );
 
     let local = SourceFile {
@@ -313,7 +313,7 @@ fn templates_are_resolved_in_local_files() {
         [
             "m.yml:1:8: error: cannot resolve `@pkg:pkg/init`: there is no `pkg/init`",
             "m.yml:2:29: error: cannot resolve `@pkg:./b`: there is no `./b`",
-            "m.yml:2:63: warning: `@x` is no template that is known, and becomes empty (hint: only `@pkg:` is one; text that begins with `@` can be in a file of its own (`source`))",
+            "m.yml:2:62: warning: `@x` is no template that is known, and becomes empty (hint: only `@pkg:` is one; text that begins with `@` can be in a file of its own (`source`))",
         ]
     );
 }
