@@ -22,25 +22,33 @@ need umoci umoci
 need docker-registry docker-registry
 need openssl openssl
 need cpio cpio
-[ -d /usr/lib/python3 ] && python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
-python3 -c 'import jsonschema, yaml' 2>/dev/null || missing="$missing python3-jsonschema python3-yaml"
 need git git
 need python3 python3
+# The first Python that can make an environment: the one in PATH may be a shim, or built without.
+python() {
+	for python in python3 /usr/bin/python3; do
+		"$python" -c 'import ensurepip, venv' 2>/dev/null || continue
+		echo "$python"
+		return
+	done
+	return 1
+}
+python >/dev/null || missing="$missing python3-venv"
 
 # judges PACKAGE...: programs of Python's registry, in a folder of the checkout.
 judges() {
 	folder=$(dirname "$0")/../.judges
 	[ "$(cat "$folder/packages" 2>/dev/null)" != "$*" ] || return 0
 	echo "installing: $*" >&2
-	python3 -m venv "$folder"
+	"$(python)" -m venv "$folder"
 	"$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
 	echo "$*" >"$folder/packages"
 }
-sbom_judges() {
-	judges spdx-tools==0.8.5 'cyclonedx-python-lib[json-validation]==11.12.0'
+python_judges() {
+	judges spdx-tools==0.8.5 'cyclonedx-python-lib[json-validation]==11.12.0' PyYAML==6.0.3
 }
 
-[ -n "$missing" ] || { sbom_judges; exit 0; }
+[ -n "$missing" ] || { python_judges; exit 0; }
 echo "installing:$missing" >&2
 if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
 export DEBIAN_FRONTEND=noninteractive
@@ -48,4 +56,4 @@ $sudo apt-get update -qq
 # The services of these packages are not wanted: the tests start their own.
 # shellcheck disable=SC2086
 $sudo env RUNLEVEL=1 apt-get install -qq -y --no-install-recommends $missing >/dev/null
-sbom_judges
+python_judges

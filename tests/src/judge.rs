@@ -16,6 +16,19 @@ pub fn judge(name: &str) -> Option<PathBuf> {
     )
 }
 
+/// Python, with the modules that `scripts/setup.sh` installs where it has run; else the machine's, if there is one.
+///
+/// # Panics
+/// As [`judge`].
+pub fn python() -> Option<PathBuf> {
+    let ours = workspace().join(".judges/bin/python3");
+    if ours.exists() {
+        Some(ours)
+    } else {
+        judge("python3")
+    }
+}
+
 /// What `name` is in the folder `shared` beside the checkout, with inputs that are not ours; `None`, said loudly, where
 /// there is none: not every checkout has it.
 pub fn shared(name: &str) -> Option<PathBuf> {

@@ -17,7 +17,7 @@ mod serial;
 
 pub use components::copy;
 pub use http::{Response, free_port, http_get};
-pub use judge::{judge, shared, workspace};
+pub use judge::{judge, python, shared, workspace};
 pub use machine::Machine;
 pub use process::{Finished, bounded, run, succeed};
 pub use registry::{DockerRegistry, PASSWORD, RegistryOptions, USER};

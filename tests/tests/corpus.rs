@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ironkit_tests::{Sandbox, judge, run, shared, succeed, workspace};
+use ironkit_tests::{Sandbox, python, run, shared, succeed, workspace};
 
 /// What is no manifest, and why.
 const EXCEPTIONS: [(&str, &str); 4] = [
@@ -120,13 +120,13 @@ fn every_manifest_of_the_corpus_is_valid() {
 #[test]
 fn the_schema_accepts_and_refuses_the_same() {
     let Some((manifests, _)) = corpus() else { return };
-    let (Some(python), Some(golden)) = (judge("python3"), shared("golden")) else {
+    let (Some(python), Some(golden)) = (python(), shared("golden")) else {
         return;
     };
     let modules = run(Command::new(&python).args(["-c", "import jsonschema, yaml"]));
     if modules.code != Some(0) {
         let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-        assert!(!ci, "python3-jsonschema and python3-yaml are needed: {modules}");
+        assert!(!ci, "scripts/setup.sh installs jsonschema and PyYAML: {modules}");
         skipped();
         return;
     }
@@ -157,7 +157,5 @@ fn the_schema_accepts_and_refuses_the_same() {
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn skipped() {
-    eprintln!(
-        "SKIPPED: python3-jsonschema and python3-yaml are needed to run this test, and they are not there"
-    );
+    eprintln!("SKIPPED: jsonschema and PyYAML are needed to run this test, and they are not there");
 }

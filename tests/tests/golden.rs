@@ -5,11 +5,11 @@
 
 use std::process::Command;
 
-use ironkit_tests::{ironkit, judge, shared, succeed};
+use ironkit_tests::{ironkit, judge, python, shared, succeed};
 
 #[test]
 fn linuxkits_manifests_build_the_same_machines() {
-    let (Some(golden), Some(python), Some(_)) = (shared("golden"), judge("python3"), judge("git")) else {
+    let (Some(golden), Some(python), Some(_)) = (shared("golden"), python(), judge("git")) else {
         return;
     };
     let script = golden.join("compare.py");

@@ -1,11 +1,10 @@
 //! The lists of packages in an image, as validators that are not ours see them.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use ironkit_tests::layout::{FILE, Layout, digest, entry, tar};
-use ironkit_tests::{Sandbox, initrd, judge, succeed};
+use ironkit_tests::{Sandbox, initrd, judge, python, succeed};
 use serde_json::{Value, json};
 
 const STATUS: &str = "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nSource: glibc\nVersion: 2.41-12+b1\n\
@@ -150,16 +149,10 @@ fn cyclonedx_says_the_same() {
             "said"
         ]
     );
-    if judge("pyspdxtools").is_some() {
-        let python = ironkit_tests::workspace().join(".judges/bin/python");
+    if let (Some(_), Some(python)) = (judge("pyspdxtools"), python()) {
         let script = "import sys; from cyclonedx.validation.json import JsonStrictValidator as V; \
             from cyclonedx.schema import SchemaVersion as S; e = V(S.V1_6).validate_str(open(sys.argv[1]).read()); \
             sys.exit(str(e) if e else 0)";
-        let python = if python.exists() {
-            python
-        } else {
-            Path::new("python3").to_owned()
-        };
         succeed(
             Command::new(python)
                 .args(["-c", script])
