@@ -91,7 +91,7 @@ onboot:
     image: tests/capable:1
     uid: 1000
     capabilities: [CAP_CHOWN, CAP_NET_RAW]
-    binds: ["/:/machine:ro"]
+    binds: ["/:/machine"]
     command:
       - /bin/busybox
       - sh
@@ -99,7 +99,7 @@ onboot:
       - "/bin/busybox grep CapEff /proc/self/status; /bin/busybox ls -d /machine/etc /machine/.ironkit || true"
 "#;
 
-/// Builds `manifest` as `image` anew, with the container of [`CAPABLE`]. Its program is that of the container `writable`.
+/// Builds `manifest` as `image` anew, with the container of [`CAPABLE`]. Its program is that of the container `readonly`.
 fn add_capable(sandbox: &Sandbox, manifest: &str) {
     succeed(&mut sandbox.ironkit([
         "build",
@@ -113,7 +113,7 @@ fn add_capable(sandbox: &Sandbox, manifest: &str) {
     let mut extract = Command::new("tar");
     extract.arg("-xOf").arg(sandbox.path("tree.tar"));
     let program = extract
-        .arg("containers/onboot/002-writable/lower/bin/busybox")
+        .arg("containers/onboot/001-readonly/rootfs/usr/bin/busybox")
         .output();
     let program = program.expect("tar can be run").stdout;
     assert!(program.starts_with(b"\x7fELF"), "there is no busybox");
