@@ -383,6 +383,48 @@ fn a_full_disk_below_the_store() {
 }
 
 #[test]
+fn a_store_that_cannot_be_written() {
+    let sandbox = with_image();
+    let small = sandbox.path("small");
+    let Some(_small) = Small::mount(small.clone(), "50m") else {
+        return;
+    };
+    ironkit_tests::copy(&sandbox.cache(), &small);
+    let remount = |how: &str| {
+        let options = format!("remount,{how}");
+        succeed(Command::new("mount").args(["-o", &options]).arg(&small));
+    };
+    let build = || {
+        let mut command = sandbox.ironkit(["--mirror", "http://127.0.0.1:9"]);
+        command
+            .args(BUILD)
+            .args(["--arch", "amd64"])
+            .env("LINUXKIT_CACHE", &small);
+        run(&mut command)
+    };
+    // What has to be made has no place.
+    remount("ro");
+    let finished = build();
+    assert_eq!(finished.code, Some(2), "{finished}");
+    for text in [
+        "Read-only file system",
+        "hint: use a cache directory that can be written",
+    ] {
+        assert!(finished.stderr.contains(text), "{text}: {finished}");
+    }
+    assert_eq!(names(&sandbox.path("out")), [] as [&str; 0]);
+    // What is there is enough.
+    remount("rw");
+    assert_eq!(build().code, Some(0));
+    let whole = fs::read(sandbox.path("out/small-initrd.img")).unwrap();
+    fs::remove_file(sandbox.path("out/small-initrd.img")).unwrap();
+    remount("ro");
+    let finished = build();
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert!(fs::read(sandbox.path("out/small-initrd.img")).unwrap() == whole);
+}
+
+#[test]
 fn a_damaged_index_is_an_error_with_a_way_out() {
     let sandbox = with_image();
     fs::write(sandbox.path("out/small-initrd.img"), "old").unwrap();
@@ -475,5 +517,50 @@ fn sources_that_are_no_files() {
             b"old",
             "{source}"
         );
+    }
+}
+
+#[test]
+fn a_damaged_component_is_built_again() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "part/build.yml",
+        "image: part\norg: tests\ncontents:\n  - {file: text, path: /text}\n",
+    );
+    sandbox.write("part/text", "text\n".repeat(1000));
+    let files = "init: [\"@pkg:part\"]\n";
+    fs::create_dir(sandbox.path("out")).unwrap();
+    // Without an SBOM: nothing of the image but what is built of it counts.
+    let build = || {
+        let mut command = sandbox.ironkit(["--mirror", "http://127.0.0.1:9"]);
+        run(command.args(BUILD).args(["--arch", "amd64", "--no-sbom"]))
+    };
+    let text = files;
+    {
+        sandbox.write("small.yml", text);
+        cool(&sandbox);
+        let first = build();
+        assert_eq!(first.code, Some(0), "{first}");
+        let good = fs::read(sandbox.path("out/small-initrd.img")).unwrap();
+        let folder = sandbox.cache().join("blobs/sha256");
+        let mut mended = 0;
+        for name in names(&folder) {
+            let path = folder.join(&name);
+            let whole = fs::read(&path).unwrap();
+            let mut flipped = whole.clone();
+            flipped[whole.len() / 2] ^= 1;
+            for bytes in [&flipped, &whole[..whole.len() - 1]] {
+                fs::write(&path, bytes).unwrap();
+                cool(&sandbox);
+                let finished = build();
+                assert_eq!(finished.code, Some(0), "{text}: {name}: {finished}");
+                let now = fs::read(sandbox.path("out/small-initrd.img")).unwrap();
+                assert!(now == good, "{text}: {name}");
+                mended += usize::from(fs::read(&path).unwrap() == whole);
+                fs::write(&path, &whole).unwrap();
+            }
+        }
+        // Layer, configuration, manifest, each in both ways.
+        assert!(mended >= 6, "{text}: only {mended} were mended");
     }
 }

@@ -158,7 +158,7 @@ impl Resolver<'_> {
             }
         }
         if let Some(recipe) = recipe {
-            return self.component(&recipe);
+            return self.component(&recipe, &reference, damage);
         }
         let registry = match registry {
             Some(registry) => registry,
@@ -241,15 +241,23 @@ impl Resolver<'_> {
             let platform = &self.options.platform;
             return lock::layout(lock, self.store, &reference, recipe.as_ref(), platforms, platform);
         }
-        if let Some(recipe) = &recipe
-            && self.store.layout(&reference, platforms)? == LayoutLookup::Unknown
-        {
-            self.component(recipe)?;
+        let mut damage = None;
+        if let Some(recipe) = &recipe {
+            match self.stored_layout(&reference, platforms) {
+                Ok(LayoutLookup::Unknown) => drop(self.component(recipe, &reference, None)?),
+                Err(error) if error.is_damage() => {
+                    drop(self.component(recipe, &reference, Some(error))?);
+                }
+                _ => {}
+            }
         }
         if !self.options.pull || recipe.is_some() {
             for candidate in [&reference, &reference.or_latest()] {
-                if let LayoutLookup::Found(layout) = self.store.layout(candidate, platforms)? {
-                    return Ok(*layout);
+                match self.stored_layout(candidate, platforms) {
+                    Ok(LayoutLookup::Found(layout)) => return Ok(*layout),
+                    Ok(_) => {}
+                    Err(error) if error.is_damage() => damage = Some(error),
+                    Err(error) => return Err(error.into()),
                 }
             }
         }
@@ -258,14 +266,48 @@ impl Resolver<'_> {
             None => registry.insert(self.context.registry()?),
         };
         self.watcher.step(&format!("pulling {reference}"));
-        Ok(registry.pull_layout(self.store, &reference, platforms, self.watcher)?)
+        if let Some(damage) = &damage {
+            self.watcher
+                .note(&format!("{reference}: {damage}; it is fetched again"));
+        }
+        let pulled = registry.pull_layout(self.store, &reference, platforms, self.watcher);
+        match (pulled, damage) {
+            (Err(source), Some(damage)) => Err(damage.not_mended(source).into()),
+            (pulled, _) => Ok(pulled?),
+        }
     }
 
-    fn component(&self, recipe: &ironkit_package::Recipe) -> Result<Image> {
+    /// The image with several platforms as the store has it, every blob of it verified.
+    fn stored_layout(
+        &self,
+        reference: &Reference,
+        platforms: &[Platform],
+    ) -> ironkit_oci::Result<LayoutLookup> {
+        let found = self.store.layout(reference, platforms)?;
+        if let LayoutLookup::Found(layout) = &found {
+            for (digest, size) in &layout.blobs {
+                self.store.verify_blob(digest, *size, &mut std::io::sink())?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Builds a component. What is damaged of it in the store is no reason to take it as it is there.
+    fn component(
+        &self,
+        recipe: &ironkit_package::Recipe,
+        reference: &Reference,
+        damage: Option<ironkit_oci::Error>,
+    ) -> Result<Image> {
         let platform = &self.options.platform;
+        if let Some(damage) = &damage {
+            self.watcher
+                .note(&format!("{reference}: {damage}; it is built again"));
+        }
         self.watcher
             .step(&format!("building {}", recipe.directory.display()));
-        let options = self.options.packages;
+        let mut options = self.options.packages;
+        options.force |= damage.is_some();
         let built = packages::build(self.context, self.store, recipe, platform, options, self.watcher)?;
         // The lock file, and with it the name, may have changed: what was built is what is meant.
         match self.store.lookup(&built.reference, platform)? {
