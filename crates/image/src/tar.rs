@@ -1,10 +1,14 @@
 //! The root file system as a tar archive, with LinuxKit's records of where each entry comes from.
 
+use std::io::{BufWriter, Write};
+
 use ironkit_formats::archive::tar::Writer;
 use ironkit_tree::{BoxError, Kind, Node, Path};
 
 use crate::{Error, Image, Out, Result};
 
+/// Headers and small files are gathered up to this many bytes.
+const BUFFER: usize = 128 * 1024;
 /// PAX records of an entry: what it was made from, and its place in the manifest.
 const SOURCE: &str = "LINUXKIT.source";
 const LOCATION: &str = "LINUXKIT.location";
@@ -21,7 +25,8 @@ pub(crate) fn dockerfile(image: &Image) -> (Path, Node) {
 
 /// Writes every part, and then `more`. A path is there once, and after the directory that it is in.
 pub(crate) fn write(image: &Image, more: &[(Path, Node)], out: &mut dyn Out) -> Result<()> {
-    let mut archive = Writer::new(out);
+    let mut out = BufWriter::with_capacity(BUFFER, out);
+    let mut archive = Writer::new(&mut out);
     for (index, part) in image.tree.parts.iter().enumerate() {
         append(&mut archive, image, index).map_err(|source| Error::Part {
             location: part.location.clone(),
@@ -34,11 +39,12 @@ pub(crate) fn write(image: &Image, more: &[(Path, Node)], out: &mut dyn Out) -> 
             .append(path, node, None, &[], image.source)
             .map_err(|error| Error::Contents(error.into()))?;
     }
-    Ok(archive.finish()?)
+    archive.finish()?;
+    Ok(out.flush()?)
 }
 
 fn append(
-    archive: &mut Writer<dyn Out + '_>,
+    archive: &mut Writer<BufWriter<&mut dyn Out>>,
     image: &Image,
     index: usize,
 ) -> std::result::Result<(), BoxError> {

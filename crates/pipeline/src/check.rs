@@ -48,6 +48,7 @@ impl Outputs for Compared {
             file,
             position: 0,
             different: None,
+            old: Vec::new(),
         };
         write(&mut comparison)?;
         if comparison.different.is_none() && comparison.position != length {
@@ -71,14 +72,21 @@ struct Comparison {
     file: File,
     position: u64,
     different: Option<u64>,
+    /// What the file has, to compare with.
+    old: Vec<u8>,
 }
 
 impl Write for Comparison {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.different.is_none() && !equal(&self.file, self.position, bytes)? {
+        if self.different.is_none() && !equal(&self.file, self.position, bytes, &mut self.old)? {
             let first = (0..bytes.len()).find(|&at| {
                 !matches!(
-                    equal(&self.file, self.position + at as u64, &bytes[at..=at]),
+                    equal(
+                        &self.file,
+                        self.position + at as u64,
+                        &bytes[at..=at],
+                        &mut self.old
+                    ),
                     Ok(true)
                 )
             });

@@ -14,8 +14,8 @@ use crate::{Error, Result};
 
 /// Permissions of every output, whatever the umask: outputs do not depend on who builds.
 const MODE: u32 = 0o644;
-/// Small writes to a stream are gathered up to this many bytes.
-const BUFFER: usize = 64 * 1024;
+/// Old outputs are compared in pieces of this many bytes; small writes to a stream are gathered up to it.
+const BUFFER: usize = 128 * 1024;
 /// Distinguishes the temporary names of one process.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
@@ -37,6 +37,8 @@ pub(crate) struct Output {
     path: PathBuf,
     position: u64,
     state: State,
+    /// What the old file has, to compare with.
+    old: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,7 @@ impl Output {
             path,
             position: 0,
             state,
+            old: Vec::new(),
         })
     }
 
@@ -148,7 +151,7 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let State::Same(old) = &self.state
-            && !equal(old, self.position, bytes)?
+            && !equal(old, self.position, bytes, &mut self.old)?
         {
             self.diverge()?;
         }
@@ -352,9 +355,9 @@ fn existing(path: &Path) -> Option<File> {
     File::options().read(true).write(true).open(path).ok()
 }
 
-/// Whether `file` has these bytes at `offset`.
-pub(crate) fn equal(file: &File, offset: u64, bytes: &[u8]) -> io::Result<bool> {
-    let mut buffer = [0; 64 * 1024];
+/// Whether `file` has these bytes at `offset`; `buffer` is kept for the next time.
+pub(crate) fn equal(file: &File, offset: u64, bytes: &[u8], buffer: &mut Vec<u8>) -> io::Result<bool> {
+    buffer.resize(BUFFER, 0);
     let mut at = offset;
     for chunk in bytes.chunks(buffer.len()) {
         let old = &mut buffer[..chunk.len()];

@@ -1,9 +1,9 @@
 //! The contents that a tree refers to: flattened images and uncompressed layers, made when first needed and kept in
 //! the store as derived data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ironkit_formats::archive::tar;
 use ironkit_oci::{BlobReader, Derived, Image, Layer, Store};
@@ -21,6 +21,9 @@ const VERSION: &[u8] = b"3";
 const FILES: &str = "files";
 /// Derived data: uncompressed layers.
 pub(crate) const LAYERS: &str = "layers";
+
+/// Layers that are kept open: a process may have some thousand files open, and an image some thousand layers.
+const OPEN_MAX: usize = 64;
 
 /// What a file set is made from.
 #[derive(Debug, Clone)]
@@ -47,6 +50,8 @@ pub struct Contents<'a> {
     blobs: BTreeSet<Digest>,
     /// Uncompressed layers in the store that were read once from end to end and are as they were written.
     sound: Mutex<BTreeSet<Digest>>,
+    /// Some of these, open.
+    open: Mutex<HashMap<Digest, Arc<Derived>>>,
 }
 
 impl<'a> Contents<'a> {
@@ -64,6 +69,7 @@ impl<'a> Contents<'a> {
             layers: BTreeMap::new(),
             blobs: BTreeSet::new(),
             sound: Mutex::default(),
+            open: Mutex::default(),
         }
     }
 
@@ -283,6 +289,23 @@ impl<'a> Contents<'a> {
         Ok(None)
     }
 
+    /// A layer in its uncompressed form, which is kept open when it was verified.
+    fn open_layer(&self, diff_id: &Digest) -> Result<Arc<Derived>> {
+        let Some(derived) = self.uncompressed(diff_id)? else {
+            let layer = self.layers.get(diff_id).ok_or(Error::UnknownLayer(*diff_id))?;
+            let mut stream = layer.open(self.store)?;
+            let mut copy = |out: &mut dyn Write| io::copy(&mut stream, out).map(drop);
+            return Ok(Arc::new(self.store.put_derived(LAYERS, diff_id, &mut copy)?));
+        };
+        let derived = Arc::new(derived);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= OPEN_MAX {
+            open.clear();
+        }
+        open.insert(*diff_id, Arc::clone(&derived));
+        Ok(derived)
+    }
+
     /// A tar file inside a file set, as a file set of its own.
     fn unpack(&self, outer: &Digest, path: &Path) -> Result<FileSet> {
         let image = match self.origins.get(outer) {
@@ -343,14 +366,13 @@ impl Source for Contents<'_> {
             skip(&mut blob, offset)?;
             return Ok(Box::new(blob.take(size)));
         }
-        let derived = match self.uncompressed(diff_id)? {
+        let opened = {
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.get(diff_id).cloned()
+        };
+        let derived = match opened {
             Some(derived) => derived,
-            None => {
-                let layer = self.layers.get(diff_id).ok_or(Error::UnknownLayer(*diff_id))?;
-                let mut stream = layer.open(self.store)?;
-                self.store
-                    .put_derived(LAYERS, diff_id, &mut |out| io::copy(&mut stream, out).map(drop))?
-            }
+            None => self.open_layer(diff_id)?,
         };
         derived.open_range(offset, size)?;
         Ok(Box::new(Range {
@@ -358,6 +380,11 @@ impl Source for Contents<'_> {
             offset,
             left: size,
         }))
+    }
+
+    fn is_verified(&self, layer: &Digest) -> bool {
+        let sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+        sound.contains(layer)
     }
 }
 
@@ -368,7 +395,7 @@ fn skip(blob: &mut BlobReader, bytes: u64) -> io::Result<()> {
 
 /// A range of an uncompressed layer that keeps the layer open.
 struct Range {
-    derived: Derived,
+    derived: Arc<Derived>,
     offset: u64,
     left: u64,
 }

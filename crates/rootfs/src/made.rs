@@ -23,8 +23,19 @@ impl Contents<'_> {
         let digest = hasher.finish();
         if self.uncompressed(&digest)?.is_none() {
             io::Seek::rewind(file).map_err(read)?;
-            self.store
-                .put_derived(LAYERS, &digest, &mut |out| io::copy(file, out).map(drop))?;
+            self.store.put_derived(LAYERS, &digest, &mut |out| {
+                // What is in the store under a digest is not verified against it again.
+                let mut hasher = Hasher::new();
+                let mut both = Both {
+                    out,
+                    hasher: &mut hasher,
+                };
+                io::copy(file, &mut both)?;
+                match hasher.finish() == digest {
+                    true => Ok(()),
+                    false => Err(io::Error::other("the file changes while it is read")),
+                }
+            })?;
         }
         Ok(Content::Blob {
             layer: digest,
@@ -128,6 +139,24 @@ impl Contents<'_> {
             true => Err(format!("it is larger than {} MiB", KERNEL_MAX >> 20).into()),
             false => Ok(()),
         }
+    }
+}
+
+/// Hashes what it writes.
+struct Both<'a> {
+    out: &'a mut dyn Write,
+    hasher: &'a mut Hasher,
+}
+
+impl Write for Both<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -15,7 +15,7 @@ const BOOTS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(180);
 /// What PID 1 says first.
 const WELCOME: &str = "Welcome to IronKit";
-const TARGET: Quantity = Quantity::Time(Duration::from_secs(3));
+const LIMIT_SERVED: Quantity = Quantity::Time(Duration::from_secs(3));
 
 /// One boot, as seen from outside and as the guest tells it.
 struct Boot {
@@ -41,7 +41,7 @@ pub fn boot(shop: &Workshop) -> Result<Vec<Row>> {
         rows.push(row("kernel to PID 1", kernel));
         rows.push(row("PID 1 to services", median_of(|boot| boot.services)).against("kernel", kernel));
         let served = row("PID 1 to web page", median_of(|boot| boot.served)).against("kernel", kernel);
-        rows.push(served.target(TARGET));
+        rows.push(served.limit(LIMIT_SERVED));
     }
     Ok(rows)
 }

@@ -1,6 +1,5 @@
 //! How long `ironkit build` takes.
 
-use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -13,13 +12,15 @@ use super::report::{Quantity, Row};
 use crate::ironkit::timed;
 
 const COPY: &str = "cp of the outputs";
+/// What a build with an SBOM may take, in builds without.
+const SBOM_TIMES: f64 = 1.5;
 
 /// Nothing changed.
 pub fn warm(shop: &Workshop) -> Result<Vec<Row>> {
     let build: Work = Box::new(|| shop.build("minimal", &[&shop.ironkit.minimal()]));
     let [built, copied] = interleaved(shop.runs, [build, shop.copy("minimal")])?;
     let row = Row::new("build, nothing changed", built);
-    Ok(vec![row.against(COPY, copied).target(milliseconds(60))])
+    Ok(vec![row.against(COPY, copied).limit(milliseconds(60))])
 }
 
 /// One file of the manifest's `files` changed.
@@ -36,26 +37,47 @@ pub fn changed(shop: &Workshop) -> Result<Vec<Row>> {
     });
     let [built, copied] = interleaved(shop.runs, [build, shop.copy("changed")])?;
     let row = Row::new("build, one file changed", built);
-    Ok(vec![row.against(COPY, copied).target(milliseconds(100))])
+    Ok(vec![row.against(COPY, copied).limit(milliseconds(100))])
 }
 
-/// The same web server many times over, the environment of every one of them changed.
-pub fn services(shop: &Workshop) -> Result<Vec<Row>> {
-    let work = |number: usize| -> Work {
-        let mut count = 0;
-        Box::new(move || {
-            count += 1;
-            let name = format!("services-{number}");
-            let manifest = shop.write(&format!("{name}.yml"), &many_services(shop, number, count)?)?;
-            shop.build(&name, &[&manifest])
-        })
-    };
-    let [one, ten, hundred] = interleaved(shop.runs, [work(1), work(10), work(100)])?;
-    Ok(vec![
-        Row::new("build, 1 service changed", one),
-        Row::new("build, 10 services changed", ten).against("1 service", one),
-        Row::new("build, 100 services changed", hundred).against("1 service", one),
-    ])
+/// One component changed: a file that its recipe names is new in every run, so that its image has to be made too.
+pub fn component(shop: &Workshop) -> Result<Vec<Row>> {
+    let folder = shop.ironkit.directory.join("component");
+    std::fs::create_dir_all(&folder)?;
+    let recipe = "image: component\norg: bench\ncontents:\n  - file: page\n    path: /page\nconfig:\n  command: [\"/page\"]\n";
+    shop.write("component/build.yml", recipe)?;
+    let text = "services:\n  - name: component\n    image: \"@pkg:component\"\n";
+    let manifest = shop.write("component.yml", text)?;
+    let mut count = 0;
+    let build: Work = Box::new(|| {
+        count += 1;
+        shop.write("component/page", &format!("{count} of {}\n", std::process::id()))?;
+        shop.build("component", &[&shop.ironkit.minimal(), &manifest])
+    });
+    let [built, copied] = interleaved(shop.runs, [build, shop.copy("component")])?;
+    // Each run made an image.
+    let images = shop.ironkit.run(["cache", "ls"])?;
+    for name in images
+        .split_whitespace()
+        .filter(|word| word.contains("bench/component:"))
+    {
+        shop.ironkit.run(["cache", "rm", name])?;
+    }
+    let row = Row::new("build, one component changed", built);
+    Ok(vec![row.against(COPY, copied).limit(milliseconds(100))])
+}
+
+/// What the list of packages costs when nothing changed.
+pub fn sbom(shop: &Workshop) -> Result<Vec<Row>> {
+    let minimal = shop.ironkit.minimal();
+    let with: Work = Box::new(|| shop.build("minimal", &[&minimal]));
+    let without: Work = Box::new(|| {
+        let mut command = shop.build_command("without", &[&minimal]);
+        timed(command.arg("--no-sbom")).map(|(_, elapsed)| elapsed)
+    });
+    let [with, without] = interleaved(shop.runs, [with, without])?;
+    let row = Row::new("build with an SBOM, nothing changed", with);
+    Ok(vec![row.against("without", without).times(SBOM_TIMES)])
 }
 
 /// All components in the store, nothing derived from them.
@@ -68,31 +90,6 @@ pub fn cold(shop: &Workshop) -> Result<Vec<Row>> {
     let [cold, warm] = interleaved(shop.runs, [cold, Box::new(build)])?;
     let row = Row::new("build, nothing derived", cold);
     Ok(vec![row.against("warm build", warm)])
-}
-
-/// A manifest with so many services; `round` changes each of them.
-fn many_services(shop: &Workshop, number: usize, round: usize) -> Result<String> {
-    let folder = |name| {
-        shop.ironkit
-            .root
-            .join("components")
-            .join(name)
-            .display()
-            .to_string()
-    };
-    let mut text = format!(
-        "kernel:\n  image: \"@pkg:{}\"\n  cmdline: console=ttyS0\ninit:\n  - \"@pkg:{}\"\nservices:\n",
-        folder("kernel"),
-        folder("init")
-    );
-    let image = folder("nginx");
-    for service in 0..number {
-        write!(
-            text,
-            "  - name: nginx-{service}\n    image: \"@pkg:{image}\"\n    env: [\"ROUND={round}\"]\n"
-        )?;
-    }
-    Ok(text)
 }
 
 impl Workshop {
@@ -129,6 +126,7 @@ impl Workshop {
     }
 }
 
-fn milliseconds(number: u64) -> Quantity {
+/// A time.
+pub(super) fn milliseconds(number: u64) -> Quantity {
     Quantity::Time(Duration::from_millis(number))
 }

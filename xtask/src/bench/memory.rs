@@ -1,18 +1,19 @@
 //! How much memory `ironkit build` has in use, at most.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use super::Workshop;
+use super::images::Noise;
 use super::measure::peak_memory;
 use super::report::{Quantity, Row};
 
 /// The most that a build should need, whatever it builds.
-const TARGET: Quantity = Quantity::Memory(64 << 20);
+const LIMIT: Quantity = Quantity::Memory(64 << 20);
 /// The component of the large image: files, and bytes in each of them.
 const FILES: u64 = 16;
 const FILE_BYTES: u64 = (1 << 30) / FILES;
@@ -31,7 +32,7 @@ pub fn large(shop: &Workshop) -> Result<Vec<Row>> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
-    for output in ["large-initrd.img", "large-kernel", "large-cmdline"] {
+    for output in ["large-initrd.img", "large-kernel", "large-cmdline", "large.tar"] {
         // One that a failure left out is not there.
         let _ = std::fs::remove_file(shop.ironkit.directory.join(output));
     }
@@ -45,7 +46,7 @@ fn measure_large(shop: &Workshop, folder: &Path) -> Result<Vec<Row>> {
     let built = build_large(shop, reference.trim());
     shop.ironkit.run(["cache", "rm", reference.trim()])?;
     shop.ironkit.forget_derived()?;
-    let mut rows = vec![Row::new("1 GiB, making the component", made).target(TARGET)];
+    let mut rows = vec![Row::new("1 GiB, making the component", made).limit(LIMIT)];
     rows.extend(built?);
     Ok(rows)
 }
@@ -61,9 +62,13 @@ fn build_large(shop: &Workshop, reference: &str) -> Result<Vec<Row>> {
     shop.ironkit.forget_derived()?;
     let image = manifest(reference)?;
     let mut rows = cold_and_warm("1 GiB", &shop.build_command("large", &[&minimal, &image]))?;
+    shop.ironkit.forget_derived()?;
+    let mut tar = shop.build_command("large", &[&minimal, &image]);
+    tar.args(["--format", "tar"]);
+    rows.extend(cold_and_warm("1 GiB as tar", &tar)?);
     let recipe = manifest("@pkg:large")?;
     let warm = peak_memory(&shop.build_command("large", &[&minimal, &recipe]))?;
-    rows.push(Row::new("1 GiB by recipe, warm", warm).target(TARGET));
+    rows.push(Row::new("1 GiB by recipe, warm", warm).limit(LIMIT));
     Ok(rows)
 }
 
@@ -74,7 +79,7 @@ fn cold_and_warm(what: &str, command: &Command) -> Result<Vec<Row>> {
     let nothing = peak_memory(&Command::new("true"))?;
     let row = |state, measured| {
         let row = Row::new(format!("{what}, {state}"), measured);
-        row.against("true", nothing).target(TARGET)
+        row.against("true", nothing).limit(LIMIT)
     };
     Ok(vec![row("cold", cold), row("warm", warm)])
 }
@@ -83,26 +88,13 @@ fn cold_and_warm(what: &str, command: &Command) -> Result<Vec<Row>> {
 fn make_component(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut recipe = "image: large\norg: bench\ncontents:\n".to_owned();
-    let mut state = 0x9e37_79b9_7f4a_7c15;
     for index in 0..FILES {
         let name = format!("file{index}");
         recipe.push_str(&format!("  - file: {name}\n    path: /{name}\n"));
-        let mut file = BufWriter::new(File::create(folder.join(name))?);
-        for _ in 0..FILE_BYTES / 16 {
-            file.write_all(&next(&mut state).to_le_bytes())?;
-            file.write_all(&[0; 8])?;
-        }
-        file.flush()?;
+        let mut file = File::create(folder.join(name))?;
+        std::io::copy(&mut Noise::new(index).take(FILE_BYTES), &mut file)?;
     }
     recipe.push_str("config:\n  command: [\"/file0\"]\n");
     std::fs::write(folder.join("build.yml"), recipe)?;
     Ok(())
-}
-
-/// Marsaglia's xorshift with 64 bits, shifts 13, 7, 17.
-fn next(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
 }

@@ -1,14 +1,18 @@
 //! `cargo xtask bench`: how fast, how small, how frugal, beside what each number is measured against and what it should be.
 //!
-//! A time that misses its target is marked and fails nothing: a busy machine is slower. `benches/README.md` explains every
+//! A number over its limit is marked and fails nothing: a busy machine is slower. `benches/README.md` explains every
 //! benchmark. All that is written is below `target/bench`.
 
 mod boot;
 mod build;
+mod images;
+mod many;
 mod measure;
 mod memory;
+mod registry;
 mod report;
 mod size;
+mod tree;
 
 use std::io::Write;
 use std::path::Path;
@@ -38,12 +42,28 @@ const BENCHMARKS: &[Benchmark] = &[
         run: build::changed,
     },
     Benchmark {
-        name: "services",
-        run: build::services,
+        name: "component",
+        run: build::component,
+    },
+    Benchmark {
+        name: "sbom",
+        run: build::sbom,
     },
     Benchmark {
         name: "cold",
         run: build::cold,
+    },
+    Benchmark {
+        name: "services",
+        run: many::services,
+    },
+    Benchmark {
+        name: "tar",
+        run: tree::tar,
+    },
+    Benchmark {
+        name: "pull",
+        run: tree::pull,
     },
     Benchmark {
         name: "size",

@@ -17,6 +17,15 @@ pub enum Quantity {
     Memory(u64),
 }
 
+/// What a number should not exceed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// This, whatever the machine.
+    Absolute(Quantity),
+    /// So many times what it is compared with.
+    Times(f64),
+}
+
 /// One line of the results.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
@@ -27,7 +36,7 @@ pub struct Row {
     /// What it is compared with, measured in the same run.
     pub against: Option<(&'static str, Quantity)>,
     /// What it should not exceed.
-    pub target: Option<Quantity>,
+    pub limit: Option<Limit>,
 }
 
 impl Row {
@@ -37,7 +46,7 @@ impl Row {
             what: what.into(),
             measured,
             against: None,
-            target: None,
+            limit: None,
         }
     }
 
@@ -50,15 +59,26 @@ impl Row {
     }
 
     /// The same, with the most that it should be.
-    pub fn target(self, target: Quantity) -> Row {
+    pub fn limit(self, limit: Quantity) -> Row {
         Row {
-            target: Some(target),
+            limit: Some(Limit::Absolute(limit)),
             ..self
         }
     }
 
-    fn met(&self) -> Option<bool> {
-        Some(self.measured.number() <= self.target?.number())
+    /// The same, with the most that it should be compared with the other.
+    pub fn times(self, limit: f64) -> Row {
+        Row {
+            limit: Some(Limit::Times(limit)),
+            ..self
+        }
+    }
+
+    fn within(&self) -> Option<bool> {
+        Some(match self.limit? {
+            Limit::Absolute(limit) => self.measured.number() <= limit.number(),
+            Limit::Times(limit) => self.ratio()? <= limit,
+        })
     }
 
     fn ratio(&self) -> Option<f64> {
@@ -88,6 +108,15 @@ impl Quantity {
     }
 }
 
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Limit::Absolute(quantity) => write!(f, "<= {quantity}"),
+            Limit::Times(times) => write!(f, "<= {times:.2} times"),
+        }
+    }
+}
+
 impl std::fmt::Display for Quantity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.number() {
@@ -100,7 +129,7 @@ impl std::fmt::Display for Quantity {
 
 /// The results for a person.
 pub fn table(rows: &[(&str, Row)], machine: &str) -> String {
-    let titles = ["benchmark", "what", "median", "ratio", "against", "target", ""];
+    let titles = ["benchmark", "what", "median", "ratio", "against", "limit", ""];
     let mut cells = vec![titles.map(str::to_owned).to_vec()];
     for (benchmark, row) in rows {
         let against = row
@@ -113,10 +142,9 @@ pub fn table(rows: &[(&str, Row)], machine: &str) -> String {
             row.ratio()
                 .map_or_else(String::new, |ratio| format!("{ratio:.2}")),
             against,
-            row.target
-                .map_or_else(String::new, |target| format!("<= {target}")),
-            row.met()
-                .map_or("", |met| if met { "met" } else { "missed" })
+            row.limit.map_or_else(String::new, |limit| limit.to_string()),
+            row.within()
+                .map_or("", |within| if within { "ok" } else { "over" })
                 .to_owned(),
         ]);
     }
@@ -132,8 +160,12 @@ pub fn json(rows: &[(&str, Row)]) -> String {
             "median": row.measured.number(),
             "unit": row.measured.unit(),
             "against": row.against.map(|(what, quantity)| json!({ "what": what, "median": quantity.number() })),
-            "target": row.target.map(Quantity::number),
-            "met": row.met(),
+            "limit": row.limit.map(|limit| match limit {
+                Limit::Absolute(quantity) => quantity.number(),
+                Limit::Times(times) => times,
+            }),
+            "limitIsRatio": matches!(row.limit, Some(Limit::Times(_))),
+            "ok": row.within(),
         })
     };
     format!("{:#}", Value::Array(rows.iter().map(value).collect()))
@@ -151,28 +183,33 @@ mod tests {
                 "warm",
                 Row::new("nothing changed", time(30))
                     .against("cp", time(20))
-                    .target(time(60)),
+                    .limit(time(60)),
             ),
             (
                 "size",
-                Row::new("all", Quantity::Size(23_000_000)).target(Quantity::Size(22_000_000)),
+                Row::new("all", Quantity::Size(23_000_000)).limit(Quantity::Size(22_000_000)),
             ),
             ("memory", Row::new("cold", Quantity::Memory(32 << 20))),
+            (
+                "tar",
+                Row::new("new", time(50)).against("tar", time(20)).times(2.0),
+            ),
         ];
         let expect = "\
-benchmark  what             median    ratio  against      target
-warm       nothing changed  30.0 ms   1.50   cp, 20.0 ms  <= 60.0 ms  met
-size       all              23.0 MB                       <= 22.0 MB  missed
+benchmark  what             median    ratio  against       limit
+warm       nothing changed  30.0 ms   1.50   cp, 20.0 ms   <= 60.0 ms     ok
+size       all              23.0 MB                        <= 22.0 MB     over
 memory     cold             32.0 MiB
+tar        new              50.0 ms   2.50   tar, 20.0 ms  <= 2.00 times  over
 2 processors";
         assert_eq!(table(&rows, "2 processors"), expect);
         let parsed: Value = serde_json::from_str(&json(&rows)).unwrap();
         assert_eq!(
-            (&parsed[1]["median"], &parsed[1]["target"]),
+            (&parsed[1]["median"], &parsed[1]["limit"]),
             (&json!(23.0), &json!(22.0))
         );
         assert_eq!(
-            (&parsed[0]["met"], &parsed[1]["met"], &parsed[2]["met"]),
+            (&parsed[0]["ok"], &parsed[1]["ok"], &parsed[2]["ok"]),
             (&json!(true), &json!(false), &Value::Null)
         );
         assert_eq!(

@@ -31,10 +31,10 @@ pub fn size(shop: &Workshop) -> Result<Vec<Row>> {
     Ok(vec![
         total
             .against("kernel", Quantity::Size(kernel))
-            .target(Quantity::Size(22_000_000)),
+            .limit(Quantity::Size(22_000_000)),
         alone
             .against("initrd", Quantity::Size(initrd))
-            .target(Quantity::Size(6_000_000)),
+            .limit(Quantity::Size(6_000_000)),
     ])
 }
 
