@@ -64,7 +64,7 @@ pub fn component(shop: &Workshop) -> Result<Vec<Row>> {
         shop.ironkit.run(["cache", "rm", name])?;
     }
     let row = Row::new("build, one component changed", built);
-    Ok(vec![row.against(COPY, copied).limit(milliseconds(100))])
+    Ok(vec![row.against(COPY, copied).limit(milliseconds(200))])
 }
 
 /// What the list of packages costs when nothing changed.

@@ -148,7 +148,8 @@ impl Derived {
         Ok(content)
     }
 
-    /// A part of the content as a stream, not verified: the caller knows the digest of what it reads.
+    /// A part of the content as a stream, not verified: the caller knows the digest of what it reads, or has read all of it
+    /// by [`copy_to`](Derived::copy_to) before.
     pub fn open_range(&self, offset: u64, size: u64) -> Result<DerivedRange<'_>> {
         let end = offset.checked_add(size).filter(|end| *end <= self.size);
         let end = end.ok_or_else(|| self.damaged(format!("{size} bytes at {offset} of {}", self.size)))?;
