@@ -94,7 +94,7 @@ fn megabytes_of_anything_are_refused() {
     }
     check("a longer one", "x".repeat(5 * TEXT), "longer than 16 MiB");
     let noise: Vec<u8> = (0..TEXT as u64)
-        .map(|at| (at.wrapping_mul(0x9E37_79B9) >> 16) as u8)
+        .map(|at| at.wrapping_mul(0x9E37_79B9).to_be_bytes()[5])
         .collect();
     check("noise", noise, "UTF-8");
     let word = "x".repeat(TEXT - 100);

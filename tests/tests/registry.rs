@@ -649,7 +649,8 @@ fn what_is_damaged_is_fetched_again() {
         fs::write(&path, fs::read_to_string(&path).unwrap().replace(&root, &other)).unwrap();
     };
     let pinned = format!("{}@{root}", reference);
-    let damages: [(&str, &str, &str, &dyn Fn(&str)); 6] = [
+    type Damage<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&str));
+    let damages: [Damage; 6] = [
         ("a flipped layer", &reference, &layer, &flip),
         ("a short layer", &reference, &layer, &cut),
         ("no layer", &reference, &layer, &|digest| {

@@ -316,15 +316,17 @@ mod tests {
 
     #[test]
     fn small_neighbours_share_a_piece() {
-        for (weights, expect) in [
-            (vec![], vec![]),
-            (vec![1], vec![0..1]),
-            (vec![1, 1, 1], vec![0..3]),
-            (vec![LARGE, 1, 1], vec![0..1, 1..3]),
-            (vec![1, LARGE, LARGE, 1], vec![0..1, 1..2, 2..3, 3..4]),
-            (vec![LARGE - 1, 1, 1], vec![0..2, 2..3]),
+        for (weights, ends) in [
+            (&[][..], &[][..]),
+            (&[1], &[1]),
+            (&[1, 1, 1], &[3]),
+            (&[LARGE, 1, 1], &[1, 3]),
+            (&[1, LARGE, LARGE, 1], &[1, 2, 3, 4]),
+            (&[LARGE - 1, 1, 1], &[2, 3]),
         ] {
-            assert_eq!(groups(&weights), expect, "{weights:?}");
+            let found = groups(weights);
+            let found: Vec<usize> = found.into_iter().map(|group| group.end).collect();
+            assert_eq!(found, ends, "{weights:?}");
         }
     }
 

@@ -31,7 +31,7 @@ fn engine(
             let mut stream = stream.expect("a connection");
             let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
             let request = lines.next().expect("a request").expect("a line");
-            while lines.next().expect("a head").expect("a line") != "" {}
+            while !lines.next().expect("a head").expect("a line").is_empty() {}
             let path = request.split(' ').nth(1).expect("a path").to_owned();
             log.lock().expect("a log").push(path.clone());
             answer(&path, &mut stream);
