@@ -245,6 +245,33 @@ fn damaged_derived_data_is_made_again() {
     }
 }
 
+/// The format `tar` copies contents out of uncompressed layers, which are verified once and as a whole.
+#[test]
+fn damage_in_uncompressed_layers_reaches_no_archive() {
+    let sandbox = cold();
+    let archive = || {
+        succeed(&mut sandbox.ironkit(["build", "--format", "tar", "-o", "small.tar", "small.yml"]));
+        let bytes = fs::read(sandbox.path("small.tar")).unwrap();
+        fs::remove_file(sandbox.path("small.tar")).unwrap();
+        digest(&bytes)
+    };
+    let expected = archive();
+    let layers = sandbox.cache().join("derived/layers");
+    assert!(!names(&layers).is_empty());
+    for name in names(&layers) {
+        let path = layers.join(name);
+        let good = fs::read(&path).unwrap();
+        // In a header, in a content, in what follows the last entry.
+        for at in [100, good.len() / 3, good.len() / 2, good.len() - 60] {
+            let mut bytes = good.clone();
+            bytes[at] ^= 0x10;
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(archive(), expected, "byte {at} of {}", path.display());
+        }
+        fs::write(&path, &good).unwrap();
+    }
+}
+
 #[test]
 fn a_damaged_layer_is_an_error_that_names_it() {
     let sandbox = Sandbox::new();
