@@ -14,6 +14,8 @@ fi
 
 step cargo fmt --all --check
 step cargo xtask tidy
+# Also the crates of other systems, which cargo-deny looks at and no build fetches.
+step cargo fetch --quiet --locked
 # Advisories need a database that is not at hand offline; they are looked at when dependencies change.
 step "$tools/bin/cargo-deny" --offline check bans licenses sources
 step cargo clippy --quiet --workspace --all-targets -- -D warnings

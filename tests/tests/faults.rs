@@ -208,7 +208,7 @@ fn damaged_derived_data_is_made_again() {
     let sandbox = cold();
     let expected = expected(&sandbox);
     let derived = sandbox.cache().join("derived");
-    assert_eq!(names(&derived), ["files", "layers", "pieces"]);
+    assert_eq!(names(&derived), ["files", "layers", "pieces", "sbom"]);
     let good = sandbox.path("good");
     ironkit_tests::copy(&derived, &good);
     for kinds in [
@@ -216,7 +216,8 @@ fn damaged_derived_data_is_made_again() {
         &["pieces"],
         &["files", "layers"],
         &["layers", "pieces"],
-        &["files", "layers", "pieces"],
+        &["sbom"],
+        &["files", "layers", "pieces", "sbom"],
     ] {
         for damage in ["a flipped bit", "an early end", "nothing in it"] {
             ironkit_tests::copy(&good, &derived);

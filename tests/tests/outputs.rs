@@ -218,6 +218,28 @@ fn outputs_that_do_not_go_together_are_refused() {
 }
 
 #[test]
+fn an_earlier_tar_changes_nothing() {
+    let sandbox = prepared();
+    let tar = ["build", "--arch", "amd64", "--dir", "out", "-f", "tar"];
+    succeed(sandbox.ironkit(tar).arg("m.yml"));
+    let expect = fs::read(sandbox.path("out/m.tar")).unwrap();
+    sandbox.write("text", "no archive");
+    for (arguments, code) in [
+        (&["--input-tar", "out/m.tar", "--name", "again"][..], 0),
+        (&["--input-tar", "out/m.tar"], 1),
+        (&["--input-tar", "text", "--name", "again"], 1),
+        (&["--input-tar", "absent", "--name", "again"], 1),
+        (&["--input-tar", "out/m.tar", "--name", "again", "--pull"], 1),
+    ] {
+        let mut command = sandbox.ironkit(tar);
+        let finished = run(command.arg("m.yml").args(arguments));
+        assert_eq!(finished.code, Some(code), "{finished}");
+    }
+    assert!(fs::read(sandbox.path("out/again.tar")).unwrap() == expect);
+    assert!(fs::read(sandbox.path("out/m.tar")).unwrap() == expect);
+}
+
+#[test]
 fn an_output_that_is_not_made_leaves_no_old_one() {
     let sandbox = prepared();
     sandbox.write("out/m-cmdline", "old");

@@ -114,6 +114,9 @@ pub struct BuildArguments {
     /// Print the merged manifest and build nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// An earlier tar output; it is checked and not needed: what did not change is in the cache
+    #[arg(long, value_name = "FILE", conflicts_with = "pull", value_hint = ValueHint::FilePath)]
+    pub input_tar: Option<PathBuf>,
     /// Architecture of the image: amd64 or arm64 [default: this machine's]
     #[arg(long)]
     pub arch: Option<String>,
@@ -491,7 +494,7 @@ fn megabytes(text: &str) -> Result<u64, String> {
 
 /// Arguments as people write them: LinuxKit's `--o` and the long flags of its old documentation with one dash.
 pub fn accepted(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    const OLD: [&str; 11] = [
+    const OLD: [&str; 12] = [
         "-format",
         "-name",
         "-dir",
@@ -499,6 +502,7 @@ pub fn accepted(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item
         "-pull",
         "-size",
         "-docker",
+        "-input-tar",
         "-decompress-kernel",
         "-dry-run",
         "-publish",

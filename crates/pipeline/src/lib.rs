@@ -12,6 +12,7 @@ mod check;
 mod context;
 pub mod diff;
 mod error;
+pub mod input;
 pub mod lock;
 mod output;
 mod overridden;

@@ -1,6 +1,6 @@
 //! `ironkit build`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ironkit_manifest::SourceFile;
 use ironkit_pipeline::lock::{self, LockFile};
@@ -21,6 +21,9 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
     let context = environment::context(global)?;
     let formats = formats(arguments)?;
     let texts = sources::read(&context, &arguments.manifests, &mut std::io::stdin())?;
+    if let Some(archive) = &arguments.input_tar {
+        ironkit_pipeline::input::check(archive, &streamed(arguments, &formats))?;
+    }
     if arguments.dry_run {
         return dry_run(global, &texts, console);
     }
@@ -134,6 +137,19 @@ fn destination<'a>(arguments: &BuildArguments, stdout: &'a mut std::io::Stdout) 
                 .filter(|name| !name.is_empty())
                 .unwrap_or_else(|| sources::base_name(&arguments.manifests)),
         },
+    }
+}
+
+/// The files of the formats that are one file.
+fn streamed(arguments: &BuildArguments, formats: &[Format]) -> Vec<PathBuf> {
+    match destination(arguments, &mut std::io::stdout()) {
+        Destination::File(path) => vec![path],
+        Destination::Stream(_) => Vec::new(),
+        Destination::Named { directory, name } => {
+            let streamed = formats.iter().filter(|format| format.streams());
+            let file = |format: &Format| directory.join(format!("{name}.{}", format.name()));
+            streamed.map(file).collect()
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use super::Store;
+use super::{Store, damaged};
 use crate::document::{Descriptor, Document, Index, Manifest};
 use crate::{Digest, Error, Image, Result};
 
@@ -38,7 +38,7 @@ pub struct Statement {
 }
 
 impl Store {
-    /// The statements about an image, in their order. An attestation that is not here, or not wholly, counts as none:
+    /// The statements about an image, in their order. An attestation of which a blob is not here counts as none:
     /// older versions and other tools do not fetch it.
     ///
     /// # Errors
@@ -67,10 +67,18 @@ impl Store {
                 );
                 return Err(Error::document(what, reason));
             }
-            if statements
-                .iter()
-                .all(|there| self.blob_size(&there.digest) == Some(there.size))
-            {
+            let mut whole = true;
+            for there in &statements {
+                match self.blob_size(&there.digest) {
+                    Some(size) if size == there.size => {}
+                    Some(size) => {
+                        let (expected, found) = (format!("{} bytes", there.size), format!("{size} bytes"));
+                        return Err(damaged(&there.digest, expected, found));
+                    }
+                    None => whole = false,
+                }
+            }
+            if whole {
                 found.extend(statements);
             }
         }
