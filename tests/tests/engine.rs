@@ -44,7 +44,7 @@ impl Engine {
                     .nth(1)
                     .unwrap()
                     .to_owned();
-                while lines.next().unwrap().unwrap() != "" {}
+                while !lines.next().unwrap().unwrap().is_empty() {}
                 let body = match path.as_str() {
                     "/images/docker.io/tests/a:1/json" => Some(&described),
                     "/images/docker.io/tests/a:1/get" => Some(&archive),
