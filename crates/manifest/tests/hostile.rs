@@ -173,13 +173,13 @@ fn bombs_are_refused() {
 
 #[test]
 fn large_texts_are_read_in_time() {
-    let keys: String = (0..50_000).map(|at| format!("k{at}: 1\n")).collect();
+    let keys: String = (0..40_000).map(|at| format!("k{at}: 1\n")).collect();
     let lines = survive(&keys);
     assert_eq!(lines.len(), 200, "the rest is only counted");
     assert!(
         lines
             .last()
-            .is_some_and(|line| line.ends_with("(hint: 49800 more diagnostics are not shown)"))
+            .is_some_and(|line| line.ends_with("(hint: 39800 more diagnostics are not shown)"))
     );
 
     let services: String = (0..10_000)
