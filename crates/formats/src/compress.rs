@@ -14,7 +14,10 @@ pub enum Codec {
 }
 
 /// Changes whenever the same input gives other bytes: part of every cache key.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// What is written is compressed in blocks of this many bytes: a compressor's output may depend on how its input is cut, and
+/// that is to depend on nothing.
+const BLOCK: usize = 128 * 1024;
 
 /// How much time compressing may take, for its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +62,11 @@ impl Codec {
 }
 
 /// Compresses what is written to it. Must be ended with [`finish`](Encoder::finish).
-pub struct Encoder<W: Write>(Inner<W>);
+pub struct Encoder<W: Write> {
+    inner: Inner<W>,
+    /// What was written and is no whole block yet.
+    block: Vec<u8>,
+}
 
 enum Inner<W: Write> {
     Zstd(zstd::Encoder<'static, W>),
@@ -71,7 +78,7 @@ impl<W: Write> Encoder<W> {
     /// An encoder for `codec` that writes to `out`.
     pub fn new(codec: Codec, effort: Effort, out: W) -> io::Result<Encoder<W>> {
         let thorough = effort == Effort::Thorough;
-        Ok(Encoder(match codec {
+        let inner = match codec {
             Codec::Zstd => {
                 let level = if thorough { ZSTD_LEVELS.0 } else { ZSTD_LEVELS.1 };
                 let mut encoder = zstd::Encoder::new(out, level)?;
@@ -87,12 +94,17 @@ impl<W: Write> Encoder<W> {
                 Inner::Gzip(builder.write(out, flate2::Compression::new(level)))
             }
             Codec::Plain => Inner::Plain(out),
-        }))
+        };
+        Ok(Encoder {
+            inner,
+            block: Vec::with_capacity(BLOCK),
+        })
     }
 
     /// Writes what is left and gives the output back.
-    pub fn finish(self) -> io::Result<W> {
-        match self.0 {
+    pub fn finish(mut self) -> io::Result<W> {
+        self.inner.write_all(&self.block)?;
+        match self.inner {
             Inner::Zstd(encoder) => encoder.finish(),
             Inner::Gzip(encoder) => encoder.finish(),
             Inner::Plain(out) => Ok(out),
@@ -102,18 +114,52 @@ impl<W: Write> Encoder<W> {
 
 impl<W: Write> Write for Encoder<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Inner::Zstd(encoder) => encoder.write(bytes),
-            Inner::Gzip(encoder) => encoder.write(bytes),
-            Inner::Plain(out) => out.write(bytes),
+        let count = bytes.len().min(BLOCK - self.block.len());
+        self.block.extend_from_slice(&bytes[..count]);
+        if self.block.len() == BLOCK {
+            self.inner.write_all(&self.block)?;
+            self.block.clear();
         }
+        Ok(count)
     }
 
+    /// What is no whole block yet stays.
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.0 {
-            Inner::Zstd(encoder) => encoder.flush(),
-            Inner::Gzip(encoder) => encoder.flush(),
-            Inner::Plain(out) => out.flush(),
+        Ok(())
+    }
+}
+
+impl<W: Write> Inner<W> {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Inner::Zstd(encoder) => encoder.write_all(bytes),
+            Inner::Gzip(encoder) => encoder.write_all(bytes),
+            Inner::Plain(out) => out.write_all(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_does_not_matter_how_the_input_is_cut() {
+        let text: Vec<u8> = (0..400_000_u32)
+            .flat_map(|number| (number / 7).to_le_bytes())
+            .collect();
+        for codec in [Codec::Zstd, Codec::Gzip, Codec::Plain] {
+            let compressed = |cut: usize| {
+                let mut encoder = Encoder::new(codec, Effort::Thorough, Vec::new()).unwrap();
+                for chunk in text.chunks(cut) {
+                    encoder.write_all(chunk).unwrap();
+                }
+                encoder.finish().unwrap()
+            };
+            let whole = compressed(text.len());
+            for cut in [1000, 65_536, 131_073] {
+                assert!(compressed(cut) == whole, "{} in pieces of {cut}", codec.name());
+            }
         }
     }
 }

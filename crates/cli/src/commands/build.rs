@@ -20,6 +20,7 @@ use crate::{diagnostics, environment};
 pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Outcome {
     let context = environment::context(global)?;
     let formats = formats(arguments)?;
+    let lock = lock_file(arguments)?;
     let texts = sources::read(&context, &arguments.manifests, &mut std::io::stdin())?;
     if let Some(archive) = &arguments.input_tar {
         ironkit_pipeline::input::check(archive, &streamed(arguments, &formats))?;
@@ -33,7 +34,7 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
             pull: arguments.pull,
             engine: arguments.docker.then(environment::engine),
             packages: PackageOptions::default(),
-            lock: lock_file(arguments)?,
+            lock,
         },
         decompress_kernel: arguments.decompress_kernel,
         sbom: environment::sbom(&arguments.sbom)?,
