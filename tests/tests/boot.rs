@@ -259,16 +259,15 @@ fn a_machine_from_its_kernel_to_power_off() {
         ("onboot", "003-fails", 3),
         ("onboot", "004-goes-on", 0),
         ("onboot", "005-capable", 0),
-        ("services", "crashes", 7),
         ("services", "once", 0),
         ("onshutdown", "000-last-words", 0),
     ] {
         assert_eq!(container(&report, section, name).status, Some(status), "{name}");
     }
-    assert!(
-        container(&report, "services", "crashes").restarts >= 2,
-        "{report:?}"
-    );
+    // The shutdown may come in the moment in which it runs again, and kill it.
+    let crashes = container(&report, "services", "crashes");
+    assert!(matches!(crashes.status, Some(7 | 137)), "{crashes:?}");
+    assert!(crashes.restarts >= 2, "{report:?}");
     for name in ["nginx", "once"] {
         assert_eq!(container(&report, "services", name).restarts, 0, "{name}");
     }

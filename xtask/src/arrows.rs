@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn the_message_names_what_is_allowed() {
         let text = "[dependencies]\nironkit-tree.workspace = true\nironkit-oci.workspace = true\n";
-        let expect = "`image` may not use `oci`: it uses tree, formats".to_owned();
+        let expect = "`image` may not use `oci`: it uses tree, formats, contract".to_owned();
         assert_eq!(messages("crates/image/Cargo.toml", text), [(3, expect)]);
     }
 

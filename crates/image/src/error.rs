@@ -42,7 +42,7 @@ pub enum Error {
     #[error("cannot use the cache")]
     Cache(#[source] BoxError),
     /// The cache had a piece, and then had it no more.
-    #[error("the cache lost a piece of {0} twice while it was in use")]
+    #[error("the cache lost a piece of {0} again and again while it was in use")]
     Lost(String),
 }
 

@@ -29,6 +29,8 @@ const WORKERS_MAX: usize = 2;
 /// Parts that weigh at least this much, in bytes, are pieces of their own. Smaller neighbours share one: they compress
 /// better together, and compressing this much again takes a millisecond.
 const LARGE: u64 = 128 * 1024;
+/// How often a piece that is gone again is made anew.
+const ATTEMPTS: usize = 5;
 /// What an entry without content weighs.
 const ENTRY: u64 = 64;
 /// Outputs with an initrd have the contents of this directory beside it.
@@ -87,10 +89,8 @@ impl Initrd {
             groups: Vec::new(),
         };
         for (group, made) in groups.into_iter().zip(made) {
-            let size = match image.cache.size(&group.key).map_err(Error::Cache)? {
-                Some(size) => size,
-                None => return Err(Error::Lost(image.tree.parts[group.parts.start].location.clone())),
-            };
+            let look = || image.cache.size(&group.key).map_err(Error::Cache);
+            let size = kept(&group, codec, image, look)?;
             if size > 0 {
                 let shares = shares(size.next_multiple_of(ALIGNMENT), &weights[group.parts.clone()]);
                 let pieces = group.parts.clone().zip(shares).map(|(part, size)| Piece {
@@ -287,21 +287,27 @@ fn boot() -> Path {
     Path::parse(BOOT).unwrap_or_default()
 }
 
-/// Appends a piece; makes it anew when the cache turns out not to have it after all.
+/// Appends a piece.
 fn append(group: &Group, codec: Codec, image: &Image, out: &mut dyn Out) -> Result<()> {
-    if image
-        .cache
-        .append(&group.key, out)
-        .map_err(Error::Cache)?
-        .is_some()
-    {
-        return Ok(());
+    let look = || image.cache.append(&group.key, out).map_err(Error::Cache);
+    kept(group, codec, image, look).map(drop)
+}
+
+/// What `look` finds of a piece. One that the cache does not have after all, since somebody cleans it or it is damaged,
+/// is made anew.
+fn kept(
+    group: &Group,
+    codec: Codec,
+    image: &Image,
+    mut look: impl FnMut() -> Result<Option<u64>>,
+) -> Result<u64> {
+    for _ in 0..ATTEMPTS {
+        if let Some(size) = look()? {
+            return Ok(size);
+        }
+        make(group, codec, image)?;
     }
-    make(group, codec, image)?;
-    match image.cache.append(&group.key, out).map_err(Error::Cache)? {
-        Some(_) => Ok(()),
-        None => Err(Error::Lost(image.tree.parts[group.parts.start].location.clone())),
-    }
+    look()?.ok_or_else(|| Error::Lost(image.tree.parts[group.parts.start].location.clone()))
 }
 
 /// Zeros up to where a piece can begin.

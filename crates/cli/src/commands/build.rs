@@ -91,11 +91,7 @@ fn lock_file(arguments: &BuildArguments) -> Result<Option<LockFile>, Error> {
     if !arguments.locked {
         return Ok(None);
     }
-    let path = match &arguments.lock_file {
-        Some(path) => path.clone(),
-        None => lock::path(&arguments.manifests)?,
-    };
-    lock::read_for(&path, &arguments.manifests).map(Some)
+    lock::read_for(arguments.lock_file.as_deref(), &arguments.manifests).map(Some)
 }
 
 /// The formats that were asked for: LinuxKit's defaults if none was.

@@ -59,18 +59,23 @@ pub fn path(manifests: &[String]) -> Result<PathBuf> {
     }
 }
 
-/// Reads a lock file for a build that uses nothing else, so that its manifests cannot come from the network either.
+/// Reads a lock file, the one beside the manifests if none is given, for a build that uses nothing else, so that its
+/// manifests cannot come from the network either.
 ///
 /// # Errors
 /// A file that is missing or malformed, a manifest that is an address.
-pub fn read_for(path: &Path, manifests: &[String]) -> Result<LockFile> {
+pub fn read_for(file: Option<&Path>, manifests: &[String]) -> Result<LockFile> {
     if let Some(address) = manifests.iter().find(|manifest| is_address(manifest)) {
         return Err(Error::Usage {
             message: format!("--locked uses no network, and {address} is an address"),
             hint: "download the manifest first".to_owned(),
         });
     }
-    read(path)?.ok_or_else(|| Error::Usage {
+    let path = match file {
+        Some(file) => file.to_path_buf(),
+        None => path(manifests)?,
+    };
+    read(&path)?.ok_or_else(|| Error::Usage {
         message: format!("there is no lock file {}", path.display()),
         hint: format!("`ironkit lock {}` writes it", manifests.join(" ")),
     })
