@@ -1,5 +1,7 @@
 //! References → images: from the store, from a recipe, from a registry, in this order.
 
+use std::collections::BTreeMap;
+
 use ironkit_manifest::{Diagnostic, Manifest, Spanned};
 use ironkit_oci::{Engine, Image, Layout, LayoutLookup, Lookup, Platform, Reference, Registry, Store};
 use ironkit_rootfs::{Images, Layouts};
@@ -35,33 +37,17 @@ pub fn images(
     options: &ResolveOptions,
     watcher: &dyn Watcher,
 ) -> Result<Images> {
-    let mut images = Images::new();
-    let mut mistakes = Vec::new();
-    let mut failed = false;
+    let resolver = Resolver {
+        context,
+        store,
+        options,
+        watcher,
+    };
     let mut registry = None;
-    for reference in ironkit_rootfs::references(manifest) {
-        let resolver = Resolver {
-            context,
-            store,
-            options,
-            watcher,
-        };
-        match resolver.image(reference, named, &mut registry) {
-            Ok(image) => {
-                images.insert(reference.value.clone(), image);
-            }
-            Err(error) => {
-                failed |= !is_wish(&error);
-                let problem = resolver.problem(reference);
-                mistakes.push(diagnostic(manifest, reference, named, problem, &error));
-            }
-        }
-    }
-    match (mistakes.is_empty(), failed) {
-        (true, _) => Ok(images),
-        (false, true) => Err(Error::Images(mistakes)),
-        (false, false) => Err(Error::Manifest(mistakes)),
-    }
+    let wanted = ironkit_rootfs::references(manifest).into_iter();
+    resolver.all(manifest, named, wanted.map(|name| (name, name)), |name| {
+        Ok((name.value.clone(), resolver.image(name, named, &mut registry)?))
+    })
 }
 
 /// Finds the images that volumes with `format: oci` hold, with all the platforms that these want.
@@ -76,33 +62,19 @@ pub fn layouts(
     options: &ResolveOptions,
     watcher: &dyn Watcher,
 ) -> Result<Layouts> {
-    let mut layouts = Layouts::new();
-    let mut mistakes = Vec::new();
-    let mut failed = false;
+    let resolver = Resolver {
+        context,
+        store,
+        options,
+        watcher,
+    };
     let mut registry = None;
-    for wanted in ironkit_rootfs::layouts(manifest).map_err(Error::Manifest)? {
-        let resolver = Resolver {
-            context,
-            store,
-            options,
-            watcher,
-        };
-        match resolver.layout(wanted.image, &wanted.platforms, named, &mut registry) {
-            Ok(layout) => {
-                layouts.insert(wanted.volume.to_owned(), layout);
-            }
-            Err(error) => {
-                failed |= !is_wish(&error);
-                let problem = resolver.problem(wanted.image);
-                mistakes.push(diagnostic(manifest, wanted.image, named, problem, &error));
-            }
-        }
-    }
-    match (mistakes.is_empty(), failed) {
-        (true, _) => Ok(layouts),
-        (false, true) => Err(Error::Images(mistakes)),
-        (false, false) => Err(Error::Manifest(mistakes)),
-    }
+    let wanted = ironkit_rootfs::layouts(manifest).map_err(Error::Manifest)?;
+    let wanted = wanted.into_iter().map(|wanted| (wanted.image, wanted));
+    resolver.all(manifest, named, wanted, |wanted| {
+        let layout = resolver.layout(wanted.image, &wanted.platforms, named, &mut registry)?;
+        Ok((wanted.volume.to_owned(), layout))
+    })
 }
 
 /// Whether an error means that what was asked for does not exist.
@@ -118,6 +90,36 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    /// Finds all that is wanted, each with the name that it goes by in the manifest. What cannot be had is reported together.
+    fn all<'m, W, T>(
+        &self,
+        manifest: &Manifest,
+        named: &Named,
+        wanted: impl Iterator<Item = (&'m Spanned<String>, W)>,
+        mut find: impl FnMut(W) -> Result<(String, T)>,
+    ) -> Result<BTreeMap<String, T>> {
+        let mut all = BTreeMap::new();
+        let mut mistakes = Vec::new();
+        let mut failed = false;
+        for (reference, wanted) in wanted {
+            match find(wanted) {
+                Ok((key, found)) => {
+                    all.insert(key, found);
+                }
+                Err(error) => {
+                    failed |= !is_wish(&error);
+                    let problem = self.problem(reference);
+                    mistakes.push(diagnostic(manifest, reference, named, problem, &error));
+                }
+            }
+        }
+        match (mistakes.is_empty(), failed) {
+            (true, _) => Ok(all),
+            (false, true) => Err(Error::Images(mistakes)),
+            (false, false) => Err(Error::Manifest(mistakes)),
+        }
+    }
+
     /// What could not be done, for a message.
     fn problem(&self, name: &str) -> String {
         match self.options.lock {
