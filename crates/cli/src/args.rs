@@ -102,9 +102,15 @@ pub struct BuildArguments {
     /// Output formats, separated by commas or repeated: kernel+initrd, tar-kernel-initrd, tar, docker [default: kernel+initrd]
     #[arg(short, long, value_delimiter = ',')]
     pub format: Vec<String>,
-    /// Size of disk images: 4G, 512M, or a number of MiB; the formats of this version take as much as they need
-    #[arg(long, default_value = "1024M", value_name = "SIZE", value_parser = megabytes)]
-    pub size: u64,
+    /// Size of disk images: 4G, 512M, or a number of MiB [default: LinuxKit's of the format, or as small as can be]
+    #[arg(long, value_name = "SIZE", value_parser = megabytes)]
+    pub size: Option<u64>,
+    /// Where the root file system of disk images is: initrd (in memory), squashfs or erofs (in a partition)
+    #[arg(long, value_name = "WHERE", default_value = "initrd")]
+    pub root: ironkit_pipeline::Root,
+    /// Add a partition for data to disk images, mounted on /var; it grows with the disk
+    #[arg(long, value_name = "SIZE", value_parser = megabytes)]
+    pub data_partition: Option<u64>,
     /// Take the kernel proper out of a kernel that unpacks itself
     #[arg(long)]
     pub decompress_kernel: bool,

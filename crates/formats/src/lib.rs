@@ -6,6 +6,13 @@
 
 pub mod archive;
 pub mod compress;
+pub mod disk;
+mod error;
+pub mod extents;
+pub mod filesystem;
 pub mod kernel;
+pub mod parallel;
+pub mod partition;
+pub mod read_at;
 
-pub use archive::FormatError;
+pub use error::FormatError;

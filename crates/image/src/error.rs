@@ -41,6 +41,19 @@ pub enum Error {
     /// The cache failed, in another way than by not having something.
     #[error("cannot use the cache")]
     Cache(#[source] BoxError),
+    /// A file system or a disk could not be laid out.
+    #[error(transparent)]
+    Format(#[from] ironkit_formats::FormatError),
+    /// The image cannot be written in that format.
+    #[error("`{format}`: {reason}")]
+    Unsuitable {
+        /// Name of the output format.
+        format: &'static str,
+        /// Why.
+        reason: String,
+        /// Advice.
+        hint: Option<String>,
+    },
     /// The cache had a piece, and then had it no more.
     #[error("the cache lost a piece of {0} again and again while it was in use")]
     Lost(String),
@@ -54,12 +67,30 @@ impl Error {
                 let names: Vec<_> = crate::Format::names().collect();
                 Some(format!("this version writes {}", names.join(", ")))
             }
+            Error::Unsuitable { hint, .. } => hint.clone(),
             _ => None,
         }
     }
 
     /// Whether the user's input is at fault.
     pub fn is_input(&self) -> bool {
-        matches!(self, Error::UnknownFormat(_) | Error::PlannedFormat(_))
+        use ironkit_formats::FormatError;
+        match self {
+            Error::UnknownFormat(_) | Error::PlannedFormat(_) | Error::Unsuitable { .. } => true,
+            Error::Format(error) => !matches!(error, FormatError::Write(_) | FormatError::Content { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether a piece of the cache was found damaged, which is gone now.
+    pub(crate) fn is_damaged(&self) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            if error.is::<crate::Damaged>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// An output format, by LinuxKit's name.
+/// An output format. Those of LinuxKit have its names, and write files of the same names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`.
@@ -15,33 +15,113 @@ pub enum Format {
     Tar,
     /// The same with a `Dockerfile`, in `NAME.docker`.
     Docker,
+    /// `NAME-kernel`, `NAME-cmdline`, and the root file system in `NAME-squashfs.img`.
+    KernelSquashfs,
+    /// `NAME-kernel`, `NAME-cmdline`, and the root file system in `NAME-erofs.img`.
+    KernelErofs,
+    /// `NAME-kernel`, `NAME-cmdline`, and the root file system in `NAME.iso`.
+    KernelIso,
+    /// The root file system on a CD that a BIOS boots: `NAME.iso`.
+    IsoBios,
+    /// The same for UEFI: `NAME-efi.iso`.
+    IsoEfi,
+    /// Kernel and initrd on a CD for UEFI: `NAME-efi-initrd.iso`.
+    IsoEfiInitrd,
+    /// A CD or USB stick that BIOS and UEFI boot: `NAME-hybrid.iso`.
+    Iso,
+    /// A disk for BIOS: `NAME-bios.img`.
+    RawBios,
+    /// A disk for UEFI: `NAME-efi.img`.
+    RawEfi,
+    /// A disk for both: `NAME.img`.
+    Raw,
+    /// A disk for BIOS: `NAME.qcow2`.
+    Qcow2Bios,
+    /// A disk for UEFI: `NAME-efi.qcow2`.
+    Qcow2Efi,
+    /// A disk for Amazon EC2: `NAME.raw`.
+    Aws,
+    /// A disk for Google Compute Engine: `NAME.img.tar.gz`.
+    Gcp,
+    /// A disk for Azure: `NAME-azure.vhd`.
+    Azure,
+    /// A disk of fixed size for Hyper-V and others: `NAME.vhd`.
+    Vhd,
+    /// The same, of which only what is used takes space.
+    DynamicVhd,
+    /// A disk for Hyper-V: `NAME.vhdx`.
+    Vhdx,
+    /// A disk for VMware: `NAME.vmdk`.
+    Vmdk,
+    /// A virtual machine for VMware and VirtualBox: `NAME.ova`.
+    Ova,
+    /// The files for a Raspberry Pi's card: `NAME.tar`.
+    Rpi3,
+    /// One file that UEFI boots: `NAME.efi`.
+    Uki,
+    /// Kernel, initrd and an iPXE script, for machines that boot from the network.
+    Netboot,
+    /// Kernel and initrd in an image layout, for registries: `NAME-oci.tar`.
+    Oci,
 }
 
-const NAMES: [(&str, Format); 4] = [
+const NAMES: [(&str, Format); 28] = [
     ("kernel+initrd", Format::KernelInitrd),
     ("tar-kernel-initrd", Format::TarKernelInitrd),
     ("tar", Format::Tar),
     ("docker", Format::Docker),
+    ("kernel+squashfs", Format::KernelSquashfs),
+    ("kernel+erofs", Format::KernelErofs),
+    ("kernel+iso", Format::KernelIso),
+    ("iso-bios", Format::IsoBios),
+    ("iso-efi", Format::IsoEfi),
+    ("iso-efi-initrd", Format::IsoEfiInitrd),
+    ("iso", Format::Iso),
+    ("raw-bios", Format::RawBios),
+    ("raw-efi", Format::RawEfi),
+    ("raw", Format::Raw),
+    ("qcow2-bios", Format::Qcow2Bios),
+    ("qcow2-efi", Format::Qcow2Efi),
+    ("aws", Format::Aws),
+    ("gcp", Format::Gcp),
+    ("azure", Format::Azure),
+    ("vhd", Format::Vhd),
+    ("dynamic-vhd", Format::DynamicVhd),
+    ("vhdx", Format::Vhdx),
+    ("vmdk", Format::Vmdk),
+    ("ova", Format::Ova),
+    ("rpi3", Format::Rpi3),
+    ("uki", Format::Uki),
+    ("netboot", Format::Netboot),
+    ("oci", Format::Oci),
 ];
 
-/// LinuxKit's formats that this version does not write.
-const PLANNED: [&str; 16] = [
-    "kernel+squashfs",
-    "kernel+erofs",
-    "kernel+iso",
-    "iso-bios",
-    "iso-efi",
-    "iso-efi-initrd",
-    "raw-bios",
-    "raw-efi",
-    "qcow2-bios",
-    "qcow2-efi",
-    "aws",
-    "gcp",
-    "vhd",
-    "dynamic-vhd",
-    "vmdk",
-    "rpi3",
+/// What this version does not write.
+const PLANNED: &[Format] = &[
+    Format::KernelSquashfs,
+    Format::KernelErofs,
+    Format::KernelIso,
+    Format::IsoBios,
+    Format::IsoEfi,
+    Format::IsoEfiInitrd,
+    Format::Iso,
+    Format::RawBios,
+    Format::RawEfi,
+    Format::Raw,
+    Format::Qcow2Bios,
+    Format::Qcow2Efi,
+    Format::Aws,
+    Format::Gcp,
+    Format::Azure,
+    Format::Vhd,
+    Format::DynamicVhd,
+    Format::Vhdx,
+    Format::Vmdk,
+    Format::Ova,
+    Format::Rpi3,
+    Format::Uki,
+    Format::Netboot,
+    Format::Oci,
 ];
 
 impl Format {
@@ -50,7 +130,7 @@ impl Format {
         matches!(self, Format::Tar | Format::Docker)
     }
 
-    /// LinuxKit's name.
+    /// LinuxKit's name, where it has that format.
     pub fn name(self) -> &'static str {
         NAMES
             .iter()
@@ -58,9 +138,10 @@ impl Format {
             .map_or("", |(name, _)| name)
     }
 
-    /// The names of all formats.
+    /// The names of all formats that can be written.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        NAMES.iter().map(|(name, _)| *name)
+        let written = NAMES.iter().filter(|(_, format)| !PLANNED.contains(format));
+        written.map(|(name, _)| *name)
     }
 }
 
@@ -69,8 +150,8 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Format, Error> {
         match NAMES.iter().find(|(known, _)| *known == name) {
+            Some((name, format)) if PLANNED.contains(format) => Err(Error::PlannedFormat((*name).to_owned())),
             Some((_, format)) => Ok(*format),
-            None if PLANNED.contains(&name) => Err(Error::PlannedFormat(name.to_owned())),
             None => Err(Error::UnknownFormat(name.to_owned())),
         }
     }

@@ -11,14 +11,15 @@
 
 use std::io::Write;
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ironkit_formats::archive::cpio;
 use ironkit_formats::compress::{self, Codec, Effort, Encoder};
-use ironkit_tree::{BoxError, Content, Digest, FileSet, Files, Hasher, Kind, Part, Path, Source};
+use ironkit_formats::extents::{Data, Extents, Sink};
+use ironkit_tree::{BoxError, Content, Digest, Files, Hasher, Kind, Source};
 
-use crate::{Error, Image, Out, Result, kernel, xattrs};
+use crate::{Damaged, Error, Image, Out, Result, kernel, root, xattrs};
 
 /// Changes whenever the same parts give another piece: part of every key.
 const VERSION: &[u8] = b"2";
@@ -33,8 +34,6 @@ const LARGE: u64 = 128 * 1024;
 const ATTEMPTS: usize = 5;
 /// What an entry without content weighs.
 const ENTRY: u64 = 64;
-/// Outputs with an initrd have the contents of this directory beside it.
-const BOOT: &str = "boot";
 
 /// An initrd whose pieces are in the cache.
 #[derive(Debug)]
@@ -111,6 +110,21 @@ impl Initrd {
         self.groups.iter().map(padded).sum()
     }
 
+    /// Its bytes, for a place inside another image.
+    pub(crate) fn extents<'a>(&'a self, image: &'a Image) -> Extents<'a> {
+        let mut extents = Extents::new();
+        for (group, size) in &self.groups {
+            extents.data(Arc::new(Inside {
+                group,
+                size: *size,
+                codec: self.codec,
+                image,
+            }));
+            extents.align(ALIGNMENT);
+        }
+        extents
+    }
+
     /// Writes it to the end of `out`, which is at a multiple of 4.
     pub(crate) fn write(&self, image: &Image, out: &mut dyn Out) -> Result<()> {
         for (group, size) in &self.groups {
@@ -125,12 +139,42 @@ impl Initrd {
     }
 }
 
+/// A piece inside another image.
+struct Inside<'a> {
+    group: &'a Group,
+    size: u64,
+    codec: Codec,
+    image: &'a Image<'a>,
+}
+
+impl Data for Inside<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn key(&self) -> Digest {
+        self.group.key
+    }
+
+    fn write_to(&self, out: &mut dyn Sink) -> std::result::Result<(), BoxError> {
+        let look = || {
+            let copied = self.image.cache.copy(&self.group.key, out);
+            copied.map_err(Error::Cache)
+        };
+        let size = kept(self.group, self.codec, self.image, look)?;
+        match size == self.size {
+            true => Ok(()),
+            false => Err(Damaged.into()),
+        }
+    }
+}
+
 /// About how many bytes a part brings.
 fn weight(files: &Files, source: &dyn Source) -> u64 {
     match files {
         Files::Stored { key, .. } => source.weight(key),
         Files::Listed(files) => {
-            let boot = boot();
+            let boot = root::boot();
             let inside = files.iter().filter(|(path, ..)| path.below(&boot).is_none());
             inside.map(|(_, _, node)| node.size() + ENTRY).sum()
         }
@@ -242,16 +286,8 @@ fn make_missing(groups: &[Group], codec: Codec, image: &Image) -> Result<Vec<boo
 
 /// Makes one piece and puts it into the cache. Parts that contribute nothing make an empty piece.
 fn make(group: &Group, codec: Codec, image: &Image) -> Result<()> {
-    let mut files = FileSet::new();
-    for index in group.parts.clone() {
-        let part = &image.tree.parts[index];
-        let loaded = part
-            .files
-            .load(image.source)
-            .map_err(|source| failed(part, source))?;
-        files.extend(image.resolution.edits[index].apply(loaded));
-    }
-    files.clear(&boot());
+    let mut files = root::files(image, group.parts.clone())?;
+    files.clear(&root::boot());
     let bytes = files
         .iter()
         .filter(|(_, _, node)| matches!(node.kind, Kind::File(_)));
@@ -272,19 +308,7 @@ fn make(group: &Group, codec: Codec, image: &Image) -> Result<()> {
     image
         .cache
         .put(&group.key, &mut write)
-        .map_err(|source| failed(first, source))
-}
-
-fn failed(part: &Part, source: BoxError) -> Error {
-    Error::Part {
-        location: part.location.clone(),
-        source_name: part.source.clone(),
-        source,
-    }
-}
-
-fn boot() -> Path {
-    Path::parse(BOOT).unwrap_or_default()
+        .map_err(|source| root::failed(first, source))
 }
 
 /// Appends a piece.

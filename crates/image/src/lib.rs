@@ -5,12 +5,14 @@
 
 mod boot;
 mod cache;
+mod disk;
 mod error;
 mod format;
 pub mod initrd;
 mod kernel;
 mod outputs;
 pub mod read;
+mod root;
 mod tar;
 mod xattrs;
 
@@ -19,9 +21,11 @@ use std::num::NonZeroUsize;
 
 use ironkit_tree::{Resolution, Source, Tree};
 
-pub use cache::{Cache, Out};
+pub use cache::{Cache, Damaged, Out};
+pub use disk::{Arch, DiskOptions, Root};
 pub use error::{Error, Result};
 pub use format::Format;
+pub use ironkit_formats::extents::Sink;
 pub use outputs::Outputs;
 
 /// What every format is written from.
@@ -38,7 +42,14 @@ pub struct Image<'a> {
     pub time: i64,
     /// Threads that may work at once.
     pub threads: NonZeroUsize,
+    /// What the machine's processor is.
+    pub arch: Arch,
+    /// What disks are like.
+    pub disk: DiskOptions,
 }
+
+/// How often a format is written again when a piece in the cache turns out damaged.
+const ATTEMPTS: usize = 3;
 
 /// Writes an image in all of `formats`, and tells what each part takes in the initrd if one of them has an initrd.
 /// Work that several formats need is done once.
@@ -46,27 +57,52 @@ pub struct Image<'a> {
 /// # Errors
 /// [`Error`]: those of the tree's contents, of the cache and the outputs, and what a format cannot hold.
 pub fn write(formats: &[Format], image: &Image, outputs: &mut dyn Outputs) -> Result<Vec<initrd::Piece>> {
-    let boot = boot::Boot::of(image)?;
-    let linked = OnceCell::new();
-    let initrd = || match linked.get() {
-        Some(initrd) => Ok(initrd),
-        None => {
-            let made = initrd::Initrd::link(image, boot.kernel.as_ref())?;
-            Ok::<_, Error>(linked.get_or_init(|| made))
-        }
+    let mut parts = Parts {
+        image,
+        boot: boot::Boot::of(image)?,
+        initrd: OnceCell::new(),
     };
     for format in formats {
-        match format {
-            Format::Tar => outputs.create(".tar", &mut |out| tar::write(image, &[], out))?,
-            Format::Docker => outputs.create(".docker", &mut |out| {
-                tar::write(image, &[tar::dockerfile(image)], out)
-            })?,
-            Format::KernelInitrd => boot::kernel_initrd(image, &boot, initrd()?, outputs)?,
-            Format::TarKernelInitrd => boot::tar_kernel_initrd(image, &boot, initrd()?, outputs)?,
+        for left in (0..ATTEMPTS).rev() {
+            match parts.write(*format, outputs) {
+                Err(error) if error.is_damaged() && left > 0 => parts.initrd = OnceCell::new(),
+                written => {
+                    written?;
+                    break;
+                }
+            }
         }
     }
-    Ok(linked
-        .into_inner()
-        .map(|initrd| initrd.pieces)
-        .unwrap_or_default())
+    let linked = parts.initrd.into_inner();
+    Ok(linked.map(|initrd| initrd.pieces).unwrap_or_default())
+}
+
+/// What the formats have in common, made when the first of them wants it.
+struct Parts<'a> {
+    image: &'a Image<'a>,
+    boot: boot::Boot,
+    initrd: OnceCell<initrd::Initrd>,
+}
+
+impl Parts<'_> {
+    fn initrd(&self) -> Result<&initrd::Initrd> {
+        if let Some(initrd) = self.initrd.get() {
+            return Ok(initrd);
+        }
+        let made = initrd::Initrd::link(self.image, self.boot.kernel.as_ref())?;
+        Ok(self.initrd.get_or_init(|| made))
+    }
+
+    fn write(&self, format: Format, outputs: &mut dyn Outputs) -> Result<()> {
+        let image = self.image;
+        match format {
+            Format::Tar => outputs.create(".tar", &mut |out| tar::write(image, &[], out)),
+            Format::Docker => outputs.create(".docker", &mut |out| {
+                tar::write(image, &[tar::dockerfile(image)], out)
+            }),
+            Format::KernelInitrd => boot::kernel_initrd(image, &self.boot, self.initrd()?, outputs),
+            Format::TarKernelInitrd => boot::tar_kernel_initrd(image, &self.boot, self.initrd()?, outputs),
+            planned => Err(Error::PlannedFormat(planned.name().to_owned())),
+        }
+    }
 }

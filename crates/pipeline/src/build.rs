@@ -4,9 +4,9 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use ironkit_image::{Format, Image, Outputs, initrd};
+use ironkit_image::{Arch, DiskOptions, Format, Image, Outputs, initrd};
 use ironkit_manifest::{Diagnostic, SourceFile};
-use ironkit_oci::Store;
+use ironkit_oci::{Platform, Store};
 use ironkit_rootfs::Contents;
 use ironkit_tree::Tree;
 
@@ -25,6 +25,8 @@ pub struct BuildOptions {
     pub formats: Vec<Format>,
     /// What the image is made of.
     pub plan: PlanOptions,
+    /// What disks are like.
+    pub disk: DiskOptions,
     /// Where the build's provenance goes; none for none.
     pub provenance: Option<ProvenanceOptions>,
     /// Make everything again from the images alone, and compare.
@@ -172,6 +174,8 @@ impl Build<'_> {
             cache: &Pieces(store),
             time: self.context.time,
             threads,
+            arch: arch(&self.options.plan.resolve.platform),
+            disk: self.options.disk,
         };
         let pieces = ironkit_image::write(&self.options.formats, &image, outputs)?;
         let report = BuildReport {
@@ -181,6 +185,14 @@ impl Build<'_> {
             overridden: overridden(&plan.tree, &plan.resolution),
         };
         Ok((plan, report))
+    }
+}
+
+fn arch(platform: &Platform) -> Arch {
+    match platform.architecture.as_str() {
+        "amd64" => Arch::Amd64,
+        "arm64" => Arch::Arm64,
+        _ => Arch::Other,
     }
 }
 

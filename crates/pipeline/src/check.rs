@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ironkit_image::{Out, Outputs};
+use ironkit_image::{Out, Outputs, Sink};
 
 use crate::output::{Files, equal};
 use crate::{Error, Result};
@@ -100,6 +100,8 @@ impl Write for Comparison {
         Ok(())
     }
 }
+
+impl Sink for Comparison {}
 
 impl Out for Comparison {
     fn position(&self) -> u64 {

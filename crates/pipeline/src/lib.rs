@@ -30,7 +30,7 @@ pub mod why;
 pub use build::{BuildOptions, BuildReport, Destination, build};
 pub use context::{Context, Watcher};
 pub use error::{Error, Result};
-pub use ironkit_image::Format;
+pub use ironkit_image::{DiskOptions, Format, Root};
 pub use output::write_output;
 pub use plan::PlanOptions;
 pub use provenance::ProvenanceOptions;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ironkit_image::{Out, Outputs};
+use ironkit_image::{Out, Outputs, Sink};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, futimens, linkat, openat};
 
 use crate::{Error, Result};
@@ -119,6 +119,8 @@ impl Output {
         let State::New { file, temporary } = &mut self.state else {
             return Ok(());
         };
+        // It may end in a hole.
+        file.set_len(self.position)?;
         file.set_permissions(Permissions::from_mode(MODE))?;
         if temporary.is_none() {
             // A file without a name can be linked, but not over another one.
@@ -139,9 +141,7 @@ impl Output {
     fn diverge(&mut self) -> io::Result<()> {
         let new = nameless(&self.path)?;
         if let (State::Same(old), State::New { file, .. }) = (&mut self.state, &new) {
-            old.seek(SeekFrom::Start(0))?;
-            let mut file: &File = file;
-            io::copy(&mut Read::take(&mut *old, self.position), &mut file)?;
+            copy(old, file, self.position)?;
         }
         self.state = new;
         Ok(())
@@ -292,6 +292,8 @@ impl Write for Stream<'_> {
     }
 }
 
+impl Sink for Stream<'_> {}
+
 impl Out for Stream<'_> {
     fn position(&self) -> u64 {
         self.position
@@ -316,6 +318,23 @@ impl Outputs for Stream<'_> {
     }
 
     fn absent(&mut self, _suffix: &str) {}
+}
+
+impl Sink for Output {
+    /// A hole, and nothing to look at where the old file has a hole too.
+    fn zeros(&mut self, count: u64) -> io::Result<()> {
+        let end = self.position + count;
+        if let State::Same(old) = &self.state
+            && !zero(old, self.position..end, &mut self.old)?
+        {
+            self.diverge()?;
+        }
+        if let State::New { file, .. } = &mut self.state {
+            file.seek(SeekFrom::Start(end))?;
+        }
+        self.position = end;
+        Ok(())
+    }
 }
 
 impl Out for Output {
@@ -368,6 +387,62 @@ pub(crate) fn equal(file: &File, offset: u64, bytes: &[u8], buffer: &mut Vec<u8>
         }
     }
     Ok(true)
+}
+
+/// Whether `file` has nothing but zeros in `range`. Holes are not read.
+fn zero(file: &File, range: std::ops::Range<u64>, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    if file.metadata()?.len() < range.end {
+        return Ok(false);
+    }
+    let zeros = [0; 4096];
+    for data in data(file, range) {
+        let data = data?;
+        for start in data.clone().step_by(zeros.len()) {
+            let length = usize::try_from(data.end - start)
+                .unwrap_or(usize::MAX)
+                .min(zeros.len());
+            if !equal(file, start, &zeros[..length], buffer)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Makes the first `size` bytes of `new`, and its place, those of `old`, with its holes.
+fn copy(old: &mut File, mut new: &File, size: u64) -> io::Result<()> {
+    for data in data(&old.try_clone()?, 0..size) {
+        let data = data?;
+        old.seek(SeekFrom::Start(data.start))?;
+        new.seek(SeekFrom::Start(data.start))?;
+        io::copy(&mut Read::take(&mut *old, data.end - data.start), &mut new)?;
+    }
+    new.seek(SeekFrom::Start(size)).map(drop)
+}
+
+/// The ranges in `range` of `file` that are not holes. All of it on file systems that do not tell.
+fn data(
+    file: &File,
+    range: std::ops::Range<u64>,
+) -> impl Iterator<Item = io::Result<std::ops::Range<u64>>> + '_ {
+    let mut at = range.start;
+    std::iter::from_fn(move || {
+        if at >= range.end {
+            return None;
+        }
+        let start = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+            Ok(start) => start.min(range.end),
+            Err(rustix::io::Errno::NXIO) => range.end,
+            Err(rustix::io::Errno::INVAL) => at,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let end = match rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(start)) {
+            Ok(end) => end.min(range.end),
+            Err(_) => range.end,
+        };
+        at = end;
+        (start < end).then_some(Ok(start..end))
+    })
 }
 
 /// A new file in the directory of `path`, without a name where the file system can.
@@ -446,6 +521,35 @@ mod tests {
         check(Some("sam"), &["same"]);
         check(Some("same tail"), &["same ", "head"]);
         check(Some("old"), &[]);
+    }
+
+    #[test]
+    fn zeros_are_holes() {
+        const HOLE: usize = 1 << 20;
+        let zeros = vec![0; HOLE];
+        let whole = [b"head".as_slice(), &zeros, b"middle", &zeros].concat();
+        let other = [b"head".as_slice(), &zeros, b"muddle", &zeros].concat();
+        for old in [None, Some(&whole), Some(&other), Some(&zeros)] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("out");
+            if let Some(old) = old {
+                fs::write(&path, old).unwrap();
+                fs::set_permissions(&path, Permissions::from_mode(MODE)).unwrap();
+            }
+            let mut output = Output::create(path.clone()).unwrap();
+            output.write_all(b"head").unwrap();
+            output.zeros(HOLE as u64).unwrap();
+            output.write_all(b"middle").unwrap();
+            output.zeros(HOLE as u64).unwrap();
+            output.publish().unwrap();
+            assert!(fs::read(&path).unwrap() == whole);
+            use std::os::unix::fs::MetadataExt;
+            let taken = fs::metadata(&path).unwrap().blocks() * 512;
+            assert!(
+                old == Some(&whole) || taken < HOLE as u64,
+                "{taken} bytes are taken"
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use ironkit_image::{Cache, Out};
+use ironkit_image::{Cache, Damaged, Out, Sink};
 use ironkit_oci::Store;
 use ironkit_tree::{BoxError, Digest};
 
@@ -25,6 +25,20 @@ impl Cache for Pieces<'_> {
                 out.truncate(start)?;
                 self.0.remove_derived(KIND, key)?;
                 Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn copy(&self, key: &Digest, out: &mut dyn Sink) -> Result<Option<u64>, BoxError> {
+        let Some(piece) = self.0.derived(KIND, key)? else {
+            return Ok(None);
+        };
+        match piece.copy_to(&mut &mut *out) {
+            Ok(size) => Ok(Some(size)),
+            Err(ironkit_oci::Error::CorruptDerived { .. }) => {
+                self.0.remove_derived(KIND, key)?;
+                Err(Damaged.into())
             }
             Err(error) => Err(error.into()),
         }

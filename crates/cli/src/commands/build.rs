@@ -7,7 +7,8 @@ use ironkit_pipeline::lock::{self, LockFile};
 use ironkit_pipeline::packages::PackageOptions;
 use ironkit_pipeline::resolve::ResolveOptions;
 use ironkit_pipeline::{
-    BuildOptions, BuildReport, Destination, Error, Format, PlanOptions, ProvenanceOptions, sources,
+    BuildOptions, BuildReport, Destination, DiskOptions, Error, Format, PlanOptions, ProvenanceOptions,
+    sources,
 };
 
 use super::Outcome;
@@ -53,6 +54,11 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
         }),
         formats,
         check: arguments.check,
+        disk: DiskOptions {
+            size: arguments.size.map(|mebibytes| mebibytes << 20),
+            root: arguments.root,
+            data: arguments.data_partition.map(|mebibytes| mebibytes << 20),
+        },
     };
     let mut stdout = std::io::stdout();
     let destination = destination(arguments, &mut stdout);

@@ -1,0 +1,1 @@
+//! Partition tables: which range of a disk is what.
