@@ -6,6 +6,7 @@
 
 pub mod archive;
 pub mod compress;
+pub mod crc32c;
 pub mod disk;
 mod error;
 pub mod extents;
