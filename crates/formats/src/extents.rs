@@ -13,6 +13,7 @@
 //! a file system is a [`Data`] for the partition that it is in, and the disk one for the format that wraps it.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::Arc;
 
 use ironkit_tree::{BoxError, Content, Digest, Hasher, Source};
@@ -46,6 +47,11 @@ pub trait Data: Send + Sync {
 
     /// Identifies the bytes: the same key always means the same bytes.
     fn key(&self) -> Digest;
+
+    /// Which ranges of bytes are more than a hole, in their order, neighbours joined.
+    fn occupied(&self) -> Vec<Range<u64>> {
+        vec![0..self.size()]
+    }
 
     /// Writes exactly [`size`](Data::size) bytes.
     ///
@@ -127,22 +133,6 @@ impl<'a> Extents<'a> {
             }
         }
     }
-
-    /// Which ranges of bytes are more than a hole, in their order, neighbours joined.
-    pub fn occupied(&self) -> Vec<std::ops::Range<u64>> {
-        let mut ranges: Vec<std::ops::Range<u64>> = Vec::new();
-        let mut at = 0;
-        for extent in &self.extents {
-            let end = at + extent.size();
-            match (extent, ranges.last_mut()) {
-                (Extent::Zeros(_), _) => {}
-                (_, Some(last)) if last.end == at => last.end = end,
-                _ => ranges.push(at..end),
-            }
-            at = end;
-        }
-        ranges
-    }
 }
 
 impl Extent<'_> {
@@ -171,6 +161,27 @@ impl Data for Extents<'_> {
             }
         }
         hasher.finish()
+    }
+
+    fn occupied(&self) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        let mut at = 0;
+        for extent in &self.extents {
+            let inside = match extent {
+                Extent::Zeros(_) => Vec::new(),
+                Extent::Bytes(bytes) => vec![0..bytes.len() as u64],
+                Extent::Data(data) => data.occupied(),
+            };
+            for range in inside {
+                let range = at + range.start..at + range.end;
+                match ranges.last_mut() {
+                    Some(last) if last.end == range.start => last.end = range.end,
+                    _ => ranges.push(range),
+                }
+            }
+            at += extent.size();
+        }
+        ranges
     }
 
     fn write_to(&self, out: &mut dyn Sink) -> Result<(), BoxError> {
@@ -249,6 +260,6 @@ mod tests {
         outer.write_to(&mut written).unwrap();
         assert_eq!(written, b"ab\0\0\0\0cd\0\0\0\0\0\0cd");
         assert_eq!(outer.size(), written.len() as u64);
-        assert_eq!(outer.occupied(), [0..2, 4..8, 14..16]);
+        assert_eq!(outer.occupied(), [0..2, 6..8, 14..16]);
     }
 }

@@ -27,7 +27,7 @@ pub trait Cache: Sync {
     fn put(
         &self,
         key: &Digest,
-        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), BoxError>,
+        write: &mut dyn FnMut(&mut (dyn Write + Send)) -> Result<(), BoxError>,
     ) -> Result<(), BoxError>;
 }
 

@@ -292,7 +292,7 @@ fn make(group: &Group, codec: Codec, image: &Image) -> Result<()> {
         .iter()
         .filter(|(_, _, node)| matches!(node.kind, Kind::File(_)));
     let bytes = bytes.map(|(_, _, node)| node.size()).sum();
-    let mut write = |out: &mut dyn Write| -> std::result::Result<(), BoxError> {
+    let mut write = |out: &mut (dyn Write + Send)| -> std::result::Result<(), BoxError> {
         if files.is_empty() {
             return Ok(());
         }

@@ -35,7 +35,7 @@ pub fn initrd_codec(kernel: Option<&Content>, source: &dyn Source, cache: &dyn C
     } else {
         Codec::Gzip
     };
-    let mut write = |out: &mut dyn Write| Ok(out.write_all(codec.name().as_bytes())?);
+    let mut write = |out: &mut (dyn Write + Send)| Ok(out.write_all(codec.name().as_bytes())?);
     cache.put(&key, &mut write).map_err(Error::Cache)?;
     Ok(codec)
 }

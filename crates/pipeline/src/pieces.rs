@@ -56,7 +56,7 @@ impl Cache for Pieces<'_> {
     fn put(
         &self,
         key: &Digest,
-        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), BoxError>,
+        write: &mut dyn FnMut(&mut (dyn Write + Send)) -> Result<(), BoxError>,
     ) -> Result<(), BoxError> {
         let mut failure = None;
         let stored = self.0.put_derived(KIND, key, &mut |out| {

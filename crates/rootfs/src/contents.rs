@@ -294,7 +294,7 @@ impl<'a> Contents<'a> {
         let Some(derived) = self.uncompressed(diff_id)? else {
             let layer = self.layers.get(diff_id).ok_or(Error::UnknownLayer(*diff_id))?;
             let mut stream = layer.open(self.store)?;
-            let mut copy = |out: &mut dyn Write| io::copy(&mut stream, out).map(drop);
+            let mut copy = |out: &mut (dyn Write + Send)| io::copy(&mut stream, out).map(drop);
             return Ok(Arc::new(self.store.put_derived(LAYERS, diff_id, &mut copy)?));
         };
         let derived = Arc::new(derived);

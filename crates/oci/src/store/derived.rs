@@ -55,7 +55,7 @@ impl Store {
         &self,
         kind: &str,
         key: &Digest,
-        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+        write: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> Result<Derived> {
         let path = self.derived_path(kind, key)?;
         let directory = self.derived.join(kind);
