@@ -13,12 +13,14 @@ mod kernel;
 mod outputs;
 pub mod read;
 mod root;
+mod stage;
 mod tar;
 mod xattrs;
 
 use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 
+use ironkit_formats::extents::Extents;
 use ironkit_tree::{Resolution, Source, Tree};
 
 pub use cache::{Cache, Damaged, Out};
@@ -61,11 +63,14 @@ pub fn write(formats: &[Format], image: &Image, outputs: &mut dyn Outputs) -> Re
         image,
         boot: boot::Boot::of(image)?,
         initrd: OnceCell::new(),
+        stage: OnceCell::new(),
     };
     for format in formats {
         for left in (0..ATTEMPTS).rev() {
             match parts.write(*format, outputs) {
-                Err(error) if error.is_damaged() && left > 0 => parts.initrd = OnceCell::new(),
+                Err(error) if error.is_damaged() && left > 0 => {
+                    (parts.initrd, parts.stage) = (OnceCell::new(), OnceCell::new());
+                }
                 written => {
                     written?;
                     break;
@@ -82,6 +87,7 @@ struct Parts<'a> {
     image: &'a Image<'a>,
     boot: boot::Boot,
     initrd: OnceCell<initrd::Initrd>,
+    stage: OnceCell<Option<stage::Stage>>,
 }
 
 impl Parts<'_> {
@@ -91,6 +97,24 @@ impl Parts<'_> {
         }
         let made = initrd::Initrd::link(self.image, self.boot.kernel.as_ref())?;
         Ok(self.initrd.get_or_init(|| made))
+    }
+
+    /// The initrd that mounts a root file system of this kind, which is outside of it; `None` when the kernel can do that
+    /// itself. The microcode is in it.
+    fn first_stage(&self, filesystem: stage::FileSystem, format: Format) -> Result<Option<Extents<'_>>> {
+        let made = match self.stage.get() {
+            Some(made) => made,
+            None => {
+                let made = stage::Stage::make(self.image, &self.boot)?;
+                self.stage.get_or_init(|| made)
+            }
+        };
+        match made {
+            Some(stage) if stage.serves(filesystem, format.name())? => {
+                Ok(Some(stage.extents(self.image, &self.boot)))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn write(&self, format: Format, outputs: &mut dyn Outputs) -> Result<()> {

@@ -4,6 +4,7 @@
 //! rustix wraps safely are used from there directly.
 #![expect(unsafe_code, reason = "system calls that neither std nor rustix wraps")]
 
+pub mod block;
 pub mod bpf;
 pub mod mount;
 pub mod namespace;
