@@ -60,6 +60,8 @@ pub enum Command {
     Lock(LockArguments),
     /// Tell what is different between two manifests, images or trees
     Diff(DiffArguments),
+    /// Tell what takes the space of an image, by component and file
+    Size(SizeArguments),
     /// Run a built image in a virtual machine
     Run(Box<RunArguments>),
     /// Build component images
@@ -228,6 +230,35 @@ pub struct DiffArguments {
     /// The same
     pub new: String,
     /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Architecture of images [default: this machine's]
+    #[arg(long)]
+    pub arch: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Sizes are those of the files, before they are compressed. A file with several names counts once.
+
+Examples:
+  ironkit size minimal.yml                      the components, and the largest files
+  ironkit size --html size.html minimal.yml     the same as a map, in a page for a browser
+  ironkit size --files 50 minimal-efi.img       of something that was built
+  ironkit size --json minimal.yml | jq .total")]
+pub struct SizeArguments {
+    /// A manifest, an output of build, a tree in its text form, or an image of the cache
+    pub image: String,
+    /// Write a map of the image into this page
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+    /// Write the map as a picture
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub svg: Option<PathBuf>,
+    /// How many of the largest files are listed
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub files: usize,
+    /// Print one JSON document, with all files
     #[arg(long)]
     pub json: bool,
     /// Architecture of images [default: this machine's]

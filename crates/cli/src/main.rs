@@ -40,6 +40,7 @@ fn main() -> ExitCode {
                 }
             };
         }
+        Command::Size(options) => commands::size::run(&arguments.global, options, &console),
         Command::Run(options) => commands::run::run(&arguments.global, options, &console),
         Command::Pkg(options) => commands::pkg::run(&arguments.global, options, &console),
         Command::Cache(command) => commands::cache::run(&arguments.global, command, &console),

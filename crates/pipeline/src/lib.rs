@@ -23,6 +23,7 @@ pub mod provenance;
 pub mod resolve;
 pub mod run;
 pub mod sbom;
+pub mod size;
 pub mod sources;
 pub mod validate;
 pub mod why;

@@ -8,6 +8,7 @@ pub mod lock;
 pub mod pkg;
 pub mod run;
 pub mod schema;
+pub mod size;
 pub mod validate;
 pub mod version;
 pub mod why;

@@ -91,6 +91,7 @@ fn archive<R: Read>(stream: &mut Ahead<R>, collector: &mut Collector) -> Result<
             xattrs: BTreeMap::new(),
             source: String::new(),
             location: String::new(),
+            again: false,
             kept,
         };
         if header.nlink > 1 && matches!(entry.kind, EntryKind::File { .. }) {
@@ -99,7 +100,14 @@ fn archive<R: Read>(stream: &mut Ahead<R>, collector: &mut Collector) -> Result<
                 names.push(path.clone());
             } else {
                 for name in names.drain(..) {
-                    collector.add(name, entry.clone())?;
+                    let again = true;
+                    collector.add(
+                        name,
+                        Entry {
+                            again,
+                            ..entry.clone()
+                        },
+                    )?;
                 }
             }
         }

@@ -84,6 +84,8 @@ pub struct Entry {
     pub source: String,
     /// Its place in the manifest, where a tar says so: `services[0]`.
     pub location: String,
+    /// Whether it is another name of a file that is listed already.
+    pub again: bool,
     /// The content, of a file that was asked for and is not longer than 1 MiB.
     pub kept: Option<Vec<u8>>,
 }

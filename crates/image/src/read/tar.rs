@@ -44,7 +44,7 @@ pub(super) fn read(stream: &mut dyn Read, collector: &mut Collector) -> Result<(
                 let target = Path::parse(&header.link)?;
                 let there = collector.listing.get(&target).cloned();
                 let there = there.ok_or_else(|| refused("is a hard link to nothing before it"))?;
-                collector.add(path, there)?;
+                collector.add(path, Entry { again: true, ..there })?;
                 continue;
             }
             _ => {
@@ -65,6 +65,7 @@ pub(super) fn read(stream: &mut dyn Read, collector: &mut Collector) -> Result<(
             source: record(SOURCE),
             location: record(LOCATION),
             xattrs: header.xattrs,
+            again: false,
             kept,
         };
         collector.add(path, entry)?;

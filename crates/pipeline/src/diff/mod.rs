@@ -141,6 +141,7 @@ mod tests {
             access: "0644 0:0".to_owned(),
             size: Some(1),
             content: what.to_owned(),
+            again: false,
             document: what.starts_with('{').then(|| what.as_bytes().to_vec()),
         };
         Side {

@@ -57,6 +57,8 @@ pub struct Entry {
     pub size: Option<u64>,
     /// Digest of a file with its attributes, target of a link, numbers of a device.
     pub content: String,
+    /// Whether it is another name of a file that has one before it.
+    pub again: bool,
     /// The content of a container's documents.
     pub document: Option<Vec<u8>>,
 }
@@ -173,6 +175,7 @@ fn archive(name: &str, mut file: File) -> Result<Side> {
                 access,
                 size,
                 content,
+                again: entry.again,
                 document: entry.kept,
             },
         );
@@ -279,8 +282,10 @@ fn add(
     component: &dyn Fn(&Path) -> String,
     contents: Option<&dyn Source>,
 ) -> Result<()> {
-    for (path, _, node) in files.iter() {
+    let first = files.first_names();
+    for (path, id, node) in files.iter() {
         let mut entry = entry(node, component(path));
+        entry.again = first[&id] != path;
         if let (Kind::File(content), Some(contents)) = (&node.kind, contents)
             && is_document(path)
             && content.size() <= DOCUMENT_MAX
@@ -308,6 +313,7 @@ fn entry(node: &Node, component: String) -> Entry {
         access: access(kind, node.mode, node.uid.into(), node.gid.into()),
         size,
         content,
+        again: false,
         document: None,
     }
 }
