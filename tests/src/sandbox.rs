@@ -41,7 +41,9 @@ fn build() -> PathBuf {
                 .args([
                     "build",
                     "--quiet",
-                    "--package",
+                    // Not its package alone, which would compile dependencies again with other features.
+                    "--workspace",
+                    "--bin",
                     "ironkit",
                     "--profile",
                     profile,
