@@ -22,6 +22,8 @@ need umoci umoci
 need docker-registry docker-registry
 need openssl openssl
 need cpio cpio
+need sgdisk gdisk
+need sfdisk fdisk
 need git git
 need python3 python3
 # The first Python that can make an environment: the one in PATH may be a shim, or built without.

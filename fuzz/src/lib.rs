@@ -3,7 +3,9 @@
 //! Each takes any bytes, must not panic, and asserts what has to hold whatever the bytes are. The fuzzers in
 //! `fuzz_targets/` feed them for as long as one likes; `tests/corpus.rs` feeds them the kept inputs in every test run.
 
+mod executables;
 mod layers;
+mod partitions;
 
 use ironkit_manifest::{Diagnostic, LABEL_FILE, SourceFile};
 use ironkit_oci::document::{Document, Index};
@@ -15,7 +17,7 @@ use ironkit_tree::FileSet;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -24,6 +26,8 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("reference", reference),
     ("tree", tree),
     ("sbom", sbom),
+    ("partition", partition),
+    ("executable", executable),
 ];
 
 /// A manifest, alone and merged with itself. Every mistake has a place in the text.
@@ -132,6 +136,16 @@ pub fn document(data: &[u8]) {
 /// The layers of an image: see [`layers::check`].
 pub fn layer(data: &[u8]) {
     layers::check(data);
+}
+
+/// The partition tables of a disk: see [`partitions::check`].
+pub fn partition(data: &[u8]) {
+    partitions::check(data);
+}
+
+/// The sections of an executable: see [`executables::check`].
+pub fn executable(data: &[u8]) {
+    executables::check(data);
 }
 
 /// Names of images and platforms. What was understood is written so that it means the same.

@@ -5,6 +5,7 @@
 //! reads no clock and draws no random numbers.
 
 pub mod archive;
+pub mod boot;
 pub mod compress;
 pub mod crc32c;
 pub mod disk;
@@ -14,6 +15,7 @@ pub mod filesystem;
 pub mod kernel;
 pub mod parallel;
 pub mod partition;
+pub mod pe;
 pub mod read_at;
 
 pub use error::FormatError;
