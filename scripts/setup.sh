@@ -24,6 +24,7 @@ need openssl openssl
 need cpio cpio
 need sgdisk gdisk
 need sfdisk fdisk
+need fsck.erofs erofs-utils
 need git git
 need python3 python3
 # The first Python that can make an environment: the one in PATH may be a shim, or built without.

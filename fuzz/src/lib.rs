@@ -3,6 +3,7 @@
 //! Each takes any bytes, must not panic, and asserts what has to hold whatever the bytes are. The fuzzers in
 //! `fuzz_targets/` feed them for as long as one likes; `tests/corpus.rs` feeds them the kept inputs in every test run.
 
+pub mod erofs;
 mod executables;
 mod layers;
 mod partitions;
@@ -17,7 +18,7 @@ use ironkit_tree::FileSet;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -28,6 +29,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("sbom", sbom),
     ("partition", partition),
     ("executable", executable),
+    ("erofs", erofs::check),
 ];
 
 /// A manifest, alone and merged with itself. Every mistake has a place in the text.

@@ -8,15 +8,15 @@ const TABLES: [[u32; 256]; 8] = tables();
 
 const fn tables() -> [[u32; 256]; 8] {
     let mut tables = [[0; 256]; 8];
-    let mut byte = 0;
+    let mut byte: u32 = 0;
     while byte < 256 {
-        let mut register = byte as u32;
+        let mut register = byte;
         let mut bit = 0;
         while bit < 8 {
             register = register >> 1 ^ if register & 1 == 1 { POLYNOMIAL } else { 0 };
             bit += 1;
         }
-        tables[0][byte] = register;
+        tables[0][byte as usize] = register;
         byte += 1;
     }
     let mut zeros = 1;

@@ -3,6 +3,8 @@
 //! Each writer turns its files into [`Extents`](crate::extents::Extents); each reader goes through an image and shows every
 //! entry to a [`Visitor`].
 
+mod contents;
+pub mod erofs;
 pub mod squashfs;
 
 use std::collections::BTreeMap;
