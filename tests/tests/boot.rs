@@ -60,8 +60,8 @@ onboot:
     command: ["/bin/sh", "-c", "echo fails: about to fail; exit 3"]
   - name: goes-on
     image: "@pkg:../components/shell"
-    command: ["/bin/sh", "-c", "busybox cat /etc/given; busybox grep CapEff /proc/self/status; busybox hostname"]
-    binds: ["/etc/given:/etc/given"]
+    command: ["/bin/sh", "-c", "busybox cat /etc/given; busybox grep CapEff /proc/self/status; busybox hostname; echo text 2>/dev/null >/logs/new || echo logs: refused"]
+    binds: ["/etc/given:/etc/given", "/var/log:/logs:ro"]
     uts: new
     hostname: inside
 services:
@@ -91,7 +91,7 @@ onboot:
     image: tests/capable:1
     uid: 1000
     capabilities: [CAP_CHOWN, CAP_NET_RAW]
-    binds: ["/:/machine"]
+    binds: ["/:/machine:ro"]
     command:
       - /bin/busybox
       - sh
@@ -203,7 +203,7 @@ fn a_machine_from_its_kernel_to_power_off() {
         "fails: about to fail\n",
         "onboot 003-fails: failed: exit status 3\n",
         // One that fails does not keep the next from running, unless its policy says so.
-        "given: a file of the manifest\nCapEff:\t0000000000000000\ninside\n",
+        "given: a file of the manifest\nCapEff:\t0000000000000000\ninside\nlogs: refused\n",
         // A file has the capability that its layer gives it: no other way leads to just this one. Nothing is left of how
         // it came here.
         "CapEff:\t0000000000002000\n",

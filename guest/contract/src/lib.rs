@@ -50,6 +50,8 @@ pub mod cmdline {
     pub const RUNC_DEBUG: &str = "linuxkit.runc_debug";
     /// `=1` sends the output of onboot and onshutdown containers straight to the console.
     pub const RUNC_CONSOLE: &str = "linuxkit.runc_console";
+    /// `=DEVICE`, as for `root=`: `/var` is there instead of in memory.
+    pub const DATA: &str = "ironkit.data";
     /// `=DEVICE`: the boot report is also written there, one JSON document a line.
     pub const REPORT: &str = "ironkit.report";
 }

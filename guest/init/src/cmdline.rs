@@ -15,6 +15,8 @@ pub struct Cmdline {
     pub debug: bool,
     /// Output of onboot and onshutdown containers goes straight to the console.
     pub direct: bool,
+    /// The device for `/var`, in the words of `root=`.
+    pub data: Option<String>,
     /// Where the boot report also goes.
     pub report: Option<String>,
 }
@@ -37,6 +39,7 @@ pub fn parse(text: &str) -> Cmdline {
             words::UNIFIED_CGROUP_HIERARCHY => cmdline.cgroup_v1 = value == "0",
             words::RUNC_DEBUG => cmdline.debug = value == "1",
             words::RUNC_CONSOLE => cmdline.direct = value == "1",
+            words::DATA => cmdline.data = Some(value.to_owned()),
             words::REPORT => cmdline.report = Some(value.to_owned()).filter(|path| path.starts_with('/')),
             _ => {}
         }
@@ -94,7 +97,14 @@ mod tests {
                     ..base.clone()
                 },
             ),
-            ("ironkit.report=ttyS1", base),
+            ("ironkit.report=ttyS1", base.clone()),
+            (
+                "ironkit.data=PARTUUID=1-2",
+                Cmdline {
+                    data: Some("PARTUUID=1-2".into()),
+                    ..base
+                },
+            ),
         ];
         for (text, expect) in cases {
             assert_eq!(parse(text), *expect, "{text:?}");

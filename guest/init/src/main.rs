@@ -1,15 +1,18 @@
 //! PID 1: from the kernel's last step to running services, and down again.
 //!
-//! `/init` of an initramfs, and `/sbin/init` of any other root. One thread, one event loop. Every file here is one
+//! `/init` of an initramfs, and `/sbin/init` of any other root. In an initramfs that is but a first stage it goes to the root on a
+//! disk, and is run there again. One thread, one event loop. Every file here is one
 //! step of the story or what it needs; nothing that fails on the way up stops the machine, it is said and reported.
 
 mod attributes;
+mod blocks;
 mod boot;
 mod bundle;
 mod button;
 mod cmdline;
 mod console;
 mod container;
+mod data;
 mod error;
 mod host;
 mod logs;
@@ -21,6 +24,7 @@ mod power;
 mod report;
 mod section;
 mod shutdown;
+mod stage;
 mod supervisor;
 mod volumes;
 
@@ -37,6 +41,9 @@ fn main() {
     if getpid() != Pid::INIT {
         // The kernel calls this program again when it needs a module.
         std::process::exit(modules::modprobe(std::env::args().skip(1)));
+    }
+    if stage::is_first() {
+        stage::run();
     }
     console::welcome();
     power::catch_ctrl_alt_del();
@@ -55,6 +62,9 @@ fn main() {
     modules::serve_kernel();
     problems.extend(modules.coldplug(Devices::Needed));
     problems.extend(modules.load_listed(Path::new("/etc/modules-load.d")));
+    if let Some(device) = &cmdline.data {
+        problems.extend(data::mount(device, &mut modules));
+    }
     problems.extend(host::set_up());
     let root = Path::new("/");
     problems.extend(volumes::mount_all(root, &mut modules));

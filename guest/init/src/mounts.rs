@@ -7,6 +7,7 @@ use std::path::Path;
 use ironkit_sys::mount::flags::{BIND, MOVE, NODEV, NOEXEC, NOSUID, RDONLY, REC, RELATIME, REMOUNT, SHARED};
 use ironkit_sys::mount::{is_in_memory, mount};
 use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
 
 use crate::error::{Result, Step};
 
@@ -137,6 +138,22 @@ pub fn mount_all() -> Vec<String> {
             .err(),
     );
     problems.iter().map(ToString::to_string).collect()
+}
+
+/// Mounts a file system of a device on `/var`, instead of the one in memory, which comes back if that fails. It may hold
+/// programs: container managers keep their images there.
+pub fn replace_var(device: &Path, kind: &str) -> Result<()> {
+    let var = Path::new("/var");
+    unmount(var, UnmountFlags::empty()).step(|| "unmount /var".to_owned())?;
+    let source = device.to_string_lossy();
+    let mounted = mount(&source, var, kind, NODEV | RELATIME, "");
+    if mounted.is_err()
+        && let Some(entry) = ALWAYS.iter().find(|entry| entry.target == "/var")
+    {
+        let _ = mount(entry.kind, var, entry.kind, entry.flags, entry.data);
+    }
+    furnish("/var");
+    mounted.step(|| format!("mount {source}"))
 }
 
 /// Lets the children of a control group have limits of every kind that the group itself can have.

@@ -24,17 +24,22 @@ pub fn take_over(panic: i64) {
         if NOT_INIT.load(Ordering::Relaxed) {
             exit_now(127);
         }
-        rustix::fs::sync();
-        if let Ok(seconds) = u64::try_from(panic) {
-            std::thread::sleep(Duration::from_secs(seconds));
-        }
-        let _ = reboot(if panic == 0 {
-            RebootCommand::PowerOff
-        } else {
-            RebootCommand::Restart
-        });
-        loop {
-            std::thread::sleep(Duration::from_secs(3600));
-        }
+        end(panic)
     }));
+}
+
+/// Ends the machine as `panic=` says.
+pub fn end(panic: i64) -> ! {
+    rustix::fs::sync();
+    if let Ok(seconds) = u64::try_from(panic) {
+        std::thread::sleep(Duration::from_secs(seconds));
+    }
+    let _ = reboot(if panic == 0 {
+        RebootCommand::PowerOff
+    } else {
+        RebootCommand::Restart
+    });
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
 }

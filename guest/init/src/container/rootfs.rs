@@ -138,9 +138,10 @@ fn bind(entry: &Mount, options: &Options, inside: &Inside, bundle: &Path) -> Res
     )
     .step(step)?;
     if options.flags & !(BIND | REC) != 0 {
-        let mounted = path_of(&inside.find(destination).step(step)?);
+        // The name is good for as long as the file is open.
+        let mounted = inside.find(destination).step(step)?;
         let flags = options.flags & !REC | BIND | REMOUNT;
-        change(&mounted, flags).step(|| "change the flags".to_owned())?;
+        change(&path_of(&mounted), flags).step(|| "change the flags".to_owned())?;
     }
     propagate(options, destination, inside)
 }

@@ -156,6 +156,10 @@ pub fn modprobe(arguments: impl Iterator<Item = String>) -> i32 {
 
 fn insert(path: &Path) -> Result<()> {
     let step = || format!("module {}", path.display());
+    // The first stage may have loaded it: to find that out is quicker than to have it refused.
+    if is_loaded(path) {
+        return Ok(());
+    }
     let file = File::open(path).step(step)?;
     let flags = if path.extension().is_some_and(|ending| ending == "ko") {
         0
@@ -167,6 +171,13 @@ fn insert(path: &Path) -> Result<()> {
         Ok(()) | Err(Errno::EXIST | Errno::NODEV) => Ok(()),
         Err(error) => Err(error).step(step),
     }
+}
+
+/// Whether the kernel runs the module in this file: it has its name, without endings and with `_` for `-`.
+fn is_loaded(path: &Path) -> bool {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = file.split(".ko").next().unwrap_or_default().replace('-', "_");
+    Path::new("/sys/module").join(name).join("initstate").exists()
 }
 
 /// The `modalias` of every device.
