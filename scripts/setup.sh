@@ -26,6 +26,11 @@ need sgdisk gdisk
 need sfdisk fdisk
 need fsck.erofs erofs-utils
 need git git
+need fsck.fat dosfstools
+need mdir mtools
+need xorriso xorriso
+need isoinfo genisoimage
+need bsdtar libarchive-tools
 need python3 python3
 # The first Python that can make an environment: the one in PATH may be a shim, or built without.
 python() {

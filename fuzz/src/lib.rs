@@ -8,6 +8,8 @@ mod executables;
 mod layers;
 mod partitions;
 
+use std::io::Read;
+
 use ironkit_manifest::{Diagnostic, LABEL_FILE, SourceFile};
 use ironkit_oci::document::{Document, Index};
 use ironkit_oci::{ImageConfig, Platform, Reference};
@@ -18,7 +20,7 @@ use ironkit_tree::FileSet;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -30,6 +32,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("partition", partition),
     ("executable", executable),
     ("erofs", erofs::check),
+    ("fat", fat),
 ];
 
 /// A manifest, alone and merged with itself. Every mistake has a place in the text.
@@ -176,6 +179,15 @@ pub fn tree(data: &[u8]) {
         assert_eq!(again.to_string(), written);
         assert_eq!(again.key(), files.key());
     }
+}
+
+/// A FAT file system.
+pub fn fat(data: &[u8]) {
+    let mut visit = |_: &_, content: &mut dyn Read| {
+        std::io::copy(&mut Read::take(content, 1 << 20), &mut std::io::sink())?;
+        Ok(())
+    };
+    let _ = ironkit_formats::filesystem::fat::read(&data.to_vec(), &mut visit);
 }
 
 /// Each diagnostic points into the text.

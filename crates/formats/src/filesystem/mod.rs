@@ -5,6 +5,7 @@
 
 mod contents;
 pub mod erofs;
+pub mod fat;
 pub mod squashfs;
 
 use std::collections::BTreeMap;
