@@ -1,6 +1,7 @@
 //! What a boot loader needs beside the root file system, and the outputs that are just that.
 
 use ironkit_formats::archive::tar;
+use ironkit_formats::extents::{Data, Extents};
 use ironkit_tree::{Content, FileSet, Files, Kind, Override, Path};
 
 use crate::initrd::Initrd;
@@ -73,10 +74,7 @@ pub(crate) fn kernel_initrd(
     initrd: &Initrd,
     outputs: &mut dyn Outputs,
 ) -> Result<()> {
-    match &boot.kernel {
-        Some(kernel) => outputs.create("-kernel", &mut |out| copy(kernel, image, out))?,
-        None => outputs.absent("-kernel"),
-    }
+    kernel(image, boot, outputs)?;
     outputs.create("-initrd.img", &mut |out| {
         if let Some(microcode) = &boot.microcode {
             copy(microcode, image, out)?;
@@ -84,6 +82,33 @@ pub(crate) fn kernel_initrd(
         }
         initrd.write(image, out)
     })?;
+    cmdline(boot, outputs)
+}
+
+/// `NAME-kernel` and `NAME-cmdline`, and the root file system in a file of its own: NAME followed by `suffix`.
+pub(crate) fn kernel_root(
+    image: &Image,
+    boot: &Boot,
+    suffix: &str,
+    root: &Extents,
+    outputs: &mut dyn Outputs,
+) -> Result<()> {
+    kernel(image, boot, outputs)?;
+    outputs.create(suffix, &mut |out| root.write_to(out).map_err(Error::Contents))?;
+    cmdline(boot, outputs)
+}
+
+fn kernel(image: &Image, boot: &Boot, outputs: &mut dyn Outputs) -> Result<()> {
+    match &boot.kernel {
+        Some(kernel) => outputs.create("-kernel", &mut |out| copy(kernel, image, out)),
+        None => {
+            outputs.absent("-kernel");
+            Ok(())
+        }
+    }
+}
+
+fn cmdline(boot: &Boot, outputs: &mut dyn Outputs) -> Result<()> {
     match boot.cmdline.is_empty() {
         false => outputs.create("-cmdline", &mut |out| Ok(out.write_all(&boot.cmdline)?)),
         true => {

@@ -99,7 +99,6 @@ const NAMES: [(&str, Format); 28] = [
 /// What this version does not write.
 const PLANNED: &[Format] = &[
     Format::KernelSquashfs,
-    Format::KernelErofs,
     Format::KernelIso,
     Format::IsoBios,
     Format::IsoEfi,

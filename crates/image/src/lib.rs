@@ -6,6 +6,7 @@
 mod boot;
 mod cache;
 mod disk;
+mod erofs;
 mod error;
 mod format;
 pub mod initrd;
@@ -64,6 +65,7 @@ pub fn write(formats: &[Format], image: &Image, outputs: &mut dyn Outputs) -> Re
         boot: boot::Boot::of(image)?,
         initrd: OnceCell::new(),
         stage: OnceCell::new(),
+        erofs: OnceCell::new(),
     };
     for format in formats {
         for left in (0..ATTEMPTS).rev() {
@@ -88,6 +90,7 @@ struct Parts<'a> {
     boot: boot::Boot,
     initrd: OnceCell<initrd::Initrd>,
     stage: OnceCell<Option<stage::Stage>>,
+    erofs: OnceCell<Extents<'a>>,
 }
 
 impl Parts<'_> {
@@ -97,6 +100,15 @@ impl Parts<'_> {
         }
         let made = initrd::Initrd::link(self.image, self.boot.kernel.as_ref())?;
         Ok(self.initrd.get_or_init(|| made))
+    }
+
+    /// The root file system as EROFS.
+    fn erofs(&self) -> Result<&Extents<'_>> {
+        if let Some(root) = self.erofs.get() {
+            return Ok(root);
+        }
+        let laid_out = erofs::root(self.image)?;
+        Ok(self.erofs.get_or_init(|| laid_out))
     }
 
     /// The initrd that mounts a root file system of this kind, which is outside of it; `None` when the kernel can do that
@@ -126,6 +138,11 @@ impl Parts<'_> {
             }),
             Format::KernelInitrd => boot::kernel_initrd(image, &self.boot, self.initrd()?, outputs),
             Format::TarKernelInitrd => boot::tar_kernel_initrd(image, &self.boot, self.initrd()?, outputs),
+            Format::KernelErofs => {
+                let first = self.first_stage(stage::FileSystem::Erofs, format)?;
+                boot::kernel_root(image, &self.boot, "-erofs.img", self.erofs()?, outputs)?;
+                stage::beside(first, outputs)
+            }
             planned => Err(Error::PlannedFormat(planned.name().to_owned())),
         }
     }
