@@ -70,12 +70,7 @@ impl Initrd {
     /// [`Error`]: those of the source and the cache, and entries that no initrd can hold.
     pub(crate) fn link(image: &Image, kernel: Option<&Content>) -> Result<Initrd> {
         let codec = kernel::initrd_codec(kernel, image.source, image.cache)?;
-        let weights: Vec<u64> = image
-            .tree
-            .parts
-            .iter()
-            .map(|part| weight(&part.files, image.source))
-            .collect();
+        let weights = weights(image);
         let groups = groups(&weights).into_iter().map(|parts| Group {
             key: key(image, parts.clone(), codec),
             parts,
@@ -169,6 +164,16 @@ impl Data for Inside<'_> {
     }
 }
 
+/// The neighbouring parts that are one piece.
+pub(crate) fn grouped(image: &Image) -> Vec<Range<usize>> {
+    groups(&weights(image))
+}
+
+fn weights(image: &Image) -> Vec<u64> {
+    let parts = image.tree.parts.iter();
+    parts.map(|part| weight(&part.files, image.source)).collect()
+}
+
 /// About how many bytes a part brings.
 fn weight(files: &Files, source: &dyn Source) -> u64 {
     match files {
@@ -232,6 +237,12 @@ fn key(image: &Image, parts: Range<usize>, codec: Codec) -> Digest {
     hasher.field(VERSION);
     hasher.update(&compress::VERSION.to_le_bytes());
     hasher.field(codec.name().as_bytes());
+    add_to_key(image, parts, &mut hasher);
+    hasher.finish()
+}
+
+/// Adds all that tells what these parts contribute.
+pub(crate) fn add_to_key(image: &Image, parts: Range<usize>, hasher: &mut Hasher) {
     for index in parts {
         match &image.tree.parts[index].files {
             Files::Listed(files) => hasher.field(files.key().bytes()),
@@ -240,9 +251,8 @@ fn key(image: &Image, parts: Range<usize>, codec: Codec) -> Digest {
                 hasher.field(under.as_bytes());
             }
         }
-        image.resolution.edits[index].add_to(&mut hasher);
+        image.resolution.edits[index].add_to(hasher);
     }
-    hasher.finish()
 }
 
 /// Makes the pieces that the cache lacks, in parallel, and tells for each whether it was made.

@@ -14,6 +14,7 @@ mod kernel;
 mod outputs;
 pub mod read;
 mod root;
+mod squashfs;
 mod stage;
 mod tar;
 mod xattrs;
@@ -66,12 +67,14 @@ pub fn write(formats: &[Format], image: &Image, outputs: &mut dyn Outputs) -> Re
         initrd: OnceCell::new(),
         stage: OnceCell::new(),
         erofs: OnceCell::new(),
+        squashfs: OnceCell::new(),
     };
     for format in formats {
         for left in (0..ATTEMPTS).rev() {
             match parts.write(*format, outputs) {
                 Err(error) if error.is_damaged() && left > 0 => {
                     (parts.initrd, parts.stage) = (OnceCell::new(), OnceCell::new());
+                    parts.squashfs = OnceCell::new();
                 }
                 written => {
                     written?;
@@ -91,6 +94,7 @@ struct Parts<'a> {
     initrd: OnceCell<initrd::Initrd>,
     stage: OnceCell<Option<stage::Stage>>,
     erofs: OnceCell<Extents<'a>>,
+    squashfs: OnceCell<squashfs::Squashfs>,
 }
 
 impl Parts<'_> {
@@ -109,6 +113,18 @@ impl Parts<'_> {
         }
         let laid_out = erofs::root(self.image)?;
         Ok(self.erofs.get_or_init(|| laid_out))
+    }
+
+    /// The root file system as squashfs.
+    fn squashfs(&self) -> Result<Extents<'_>> {
+        let linked = match self.squashfs.get() {
+            Some(linked) => linked,
+            None => {
+                let made = squashfs::Squashfs::link(self.image, &self.boot)?;
+                self.squashfs.get_or_init(|| made)
+            }
+        };
+        Ok(linked.extents(self.image))
     }
 
     /// The initrd that mounts a root file system of this kind, which is outside of it; `None` when the kernel can do that
@@ -141,6 +157,11 @@ impl Parts<'_> {
             Format::KernelErofs => {
                 let first = self.first_stage(stage::FileSystem::Erofs, format)?;
                 boot::kernel_root(image, &self.boot, "-erofs.img", self.erofs()?, outputs)?;
+                stage::beside(first, outputs)
+            }
+            Format::KernelSquashfs => {
+                let first = self.first_stage(stage::FileSystem::Squashfs, format)?;
+                boot::kernel_root(image, &self.boot, "-squashfs.img", &self.squashfs()?, outputs)?;
                 stage::beside(first, outputs)
             }
             planned => Err(Error::PlannedFormat(planned.name().to_owned())),
