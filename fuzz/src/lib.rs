@@ -3,6 +3,7 @@
 //! Each takes any bytes, must not panic, and asserts what has to hold whatever the bytes are. The fuzzers in
 //! `fuzz_targets/` feed them for as long as one likes; `tests/corpus.rs` feeds them the kept inputs in every test run.
 
+mod disks;
 pub mod erofs;
 mod executables;
 mod layers;
@@ -20,7 +21,7 @@ use ironkit_tree::FileSet;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -29,11 +30,17 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("reference", reference),
     ("tree", tree),
     ("sbom", sbom),
+    ("disk", disk),
     ("partition", partition),
     ("executable", executable),
     ("erofs", erofs::check),
     ("fat", fat),
 ];
+
+/// The image of a virtual disk, in whatever format.
+pub fn disk(data: &[u8]) {
+    disks::check(data);
+}
 
 /// A manifest, alone and merged with itself. Every mistake has a place in the text.
 pub fn manifest(data: &[u8]) {

@@ -50,7 +50,7 @@ pub trait Data: Send + Sync {
 
     /// Which ranges of bytes are more than a hole, in their order, neighbours joined.
     fn occupied(&self) -> Vec<Range<u64>> {
-        vec![0..self.size()]
+        Vec::from([0..self.size()])
     }
 
     /// Writes exactly [`size`](Data::size) bytes.
@@ -169,7 +169,7 @@ impl Data for Extents<'_> {
         for extent in &self.extents {
             let inside = match extent {
                 Extent::Zeros(_) => Vec::new(),
-                Extent::Bytes(bytes) => vec![0..bytes.len() as u64],
+                Extent::Bytes(bytes) => Vec::from([0..bytes.len() as u64]),
                 Extent::Data(data) => data.occupied(),
             };
             for range in inside {

@@ -12,6 +12,7 @@ pub mod disk;
 mod error;
 pub mod extents;
 pub mod filesystem;
+pub mod gzip;
 pub mod kernel;
 pub mod parallel;
 pub mod partition;

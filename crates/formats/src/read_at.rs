@@ -145,3 +145,44 @@ pub fn bytes(
     image.read_exact_at(&mut buffer, offset).map_err(failed)?;
     Ok(buffer)
 }
+
+/// An image that is not what its format says.
+pub(crate) fn broken(format: &'static str, offset: u64, what: impl Into<String>) -> ReadError {
+    ReadError::Broken {
+        format,
+        offset,
+        what: what.into(),
+    }
+}
+
+/// The number of `N` bytes at `offset` of a structure that was read as a whole.
+fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    let mut field = [0; N];
+    field.copy_from_slice(&bytes[offset..offset + N]);
+    field
+}
+
+/// A big-endian number of 4 bytes.
+pub(crate) fn be32(bytes: &[u8], offset: usize) -> u32 {
+    u32::from_be_bytes(field(bytes, offset))
+}
+
+/// A big-endian number of 8 bytes.
+pub(crate) fn be64(bytes: &[u8], offset: usize) -> u64 {
+    u64::from_be_bytes(field(bytes, offset))
+}
+
+/// A little-endian number of 2 bytes.
+pub(crate) fn le16(bytes: &[u8], offset: usize) -> u16 {
+    u16::from_le_bytes(field(bytes, offset))
+}
+
+/// A little-endian number of 4 bytes.
+pub(crate) fn le32(bytes: &[u8], offset: usize) -> u32 {
+    u32::from_le_bytes(field(bytes, offset))
+}
+
+/// A little-endian number of 8 bytes.
+pub(crate) fn le64(bytes: &[u8], offset: usize) -> u64 {
+    u64::from_le_bytes(field(bytes, offset))
+}

@@ -47,16 +47,42 @@ impl Header<'_> {
         octal(&mut block[116..124], self.gid);
         octal(&mut block[124..136], self.size);
         octal(&mut block[136..148], self.mtime);
-        block[148..156].fill(b' ');
         block[156] = self.typeflag;
         put(&mut block[157..257], self.linkname);
         put(&mut block[257..265], b"ustar\x0000");
         octal(&mut block[329..337], self.dev.0);
         octal(&mut block[337..345], self.dev.1);
-        let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
-        put(&mut block[148..156], format!("{sum:06o}\0 ").as_bytes());
+        put_checksum(&mut block);
         block
     }
+}
+
+/// The head of a regular file of root's as GNU's old format has it, whose sizes may be of any length.
+pub fn encode_gnu(name: &str, size: u64, mode: u32, mtime: u64) -> [u8; BLOCK] {
+    let header = Header {
+        name: name.as_bytes(),
+        mode: mode.into(),
+        size,
+        mtime,
+        typeflag: typeflag::FILE,
+        ..Header::default()
+    };
+    let mut block = header.encode();
+    if size > MAX_12 {
+        // A number in base 256, which its first bit says.
+        block[124..136].fill(0);
+        block[124] = 0x80;
+        put(&mut block[128..136], &size.to_be_bytes());
+    }
+    put(&mut block[257..265], b"ustar  \0");
+    put_checksum(&mut block);
+    block
+}
+
+fn put_checksum(block: &mut [u8; BLOCK]) {
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+    put(&mut block[148..156], format!("{sum:06o}\0 ").as_bytes());
 }
 
 fn put(field: &mut [u8], bytes: &[u8]) {

@@ -15,6 +15,6 @@ mod format;
 mod reader;
 mod writer;
 
-pub use format::typeflag;
+pub use format::{BLOCK, typeflag};
 pub use reader::{Entry, ReadError, Reader};
 pub use writer::{Stream, Writer, write_fileset};

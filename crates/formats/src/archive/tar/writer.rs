@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use ironkit_tree::{FileSet, Kind, Node, Path, Source};
 
-use super::format::{BLOCK, Header, MAX_8, MAX_12, NAME_LEN, typeflag};
+use super::format::{BLOCK, Header, MAX_8, MAX_12, NAME_LEN, encode_gnu, typeflag};
 use crate::FormatError;
 
 /// Writes a tar archive, entry by entry.
@@ -24,6 +24,35 @@ pub struct Stream<'a> {
     pub mode: u32,
     /// Modification time in seconds since 1970.
     pub mtime: i64,
+}
+
+impl Stream<'_> {
+    /// Its head in an archive without PAX records; `None` for a size or a name that has no place there.
+    pub fn ustar(&self) -> Option<[u8; BLOCK]> {
+        let fits = self.size <= MAX_12 && self.name.len() <= NAME_LEN;
+        fits.then(|| self.header().encode())
+    }
+
+    /// Its head in GNU's old format, which has a place for every size.
+    pub fn gnu(&self) -> [u8; BLOCK] {
+        encode_gnu(
+            self.name,
+            self.size,
+            self.mode,
+            self.mtime.try_into().unwrap_or(0),
+        )
+    }
+
+    fn header(&self) -> Header<'_> {
+        Header {
+            name: self.name.as_bytes(),
+            mode: self.mode.into(),
+            size: self.size,
+            mtime: self.mtime.try_into().unwrap_or(0),
+            typeflag: typeflag::FILE,
+            ..Header::default()
+        }
+    }
 }
 
 /// Writes all of `files` as a whole archive.
@@ -55,15 +84,7 @@ impl<'a, W: Write + ?Sized> Writer<'a, W> {
         file: &Stream,
         write: impl FnOnce(&mut W) -> Result<(), E>,
     ) -> Result<(), E> {
-        let header = Header {
-            name: file.name.as_bytes(),
-            mode: file.mode.into(),
-            size: file.size,
-            mtime: file.mtime.try_into().unwrap_or(0),
-            typeflag: typeflag::FILE,
-            ..Header::default()
-        };
-        self.out.write_all(&header.encode())?;
+        self.out.write_all(&file.header().encode())?;
         write(self.out)?;
         Ok(self.pad(file.size)?)
     }
