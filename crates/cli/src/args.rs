@@ -113,6 +113,9 @@ pub struct BuildArguments {
     /// Add a partition for data to disk images, mounted on /var; it grows with the disk
     #[arg(long, value_name = "SIZE", value_parser = megabytes)]
     pub data_partition: Option<u64>,
+    /// Take boot loaders from this image, at the paths that ours have: a name, or @pkg:FOLDER; may be repeated
+    #[arg(long, value_name = "IMAGE")]
+    pub loader: Vec<String>,
     /// Take the kernel proper out of a kernel that unpacks itself
     #[arg(long)]
     pub decompress_kernel: bool,

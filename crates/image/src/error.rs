@@ -54,6 +54,12 @@ pub enum Error {
         /// Advice.
         hint: Option<String>,
     },
+    /// No image of a boot loader has this file.
+    #[error("no boot loader has `{path}`")]
+    NoLoader {
+        /// Its path in the image.
+        path: String,
+    },
     /// The cache had a piece, and then had it no more.
     #[error("the cache lost a piece of {0} again and again while it was in use")]
     Lost(String),
@@ -68,6 +74,9 @@ impl Error {
                 Some(format!("this version writes {}", names.join(", ")))
             }
             Error::Unsuitable { hint, .. } => hint.clone(),
+            Error::NoLoader { .. } => {
+                Some("--loader IMAGE takes boot loaders from an image that has it".to_owned())
+            }
             _ => None,
         }
     }
@@ -76,7 +85,10 @@ impl Error {
     pub fn is_input(&self) -> bool {
         use ironkit_formats::FormatError;
         match self {
-            Error::UnknownFormat(_) | Error::PlannedFormat(_) | Error::Unsuitable { .. } => true,
+            Error::UnknownFormat(_)
+            | Error::PlannedFormat(_)
+            | Error::Unsuitable { .. }
+            | Error::NoLoader { .. } => true,
             Error::Format(error) => !matches!(error, FormatError::Write(_) | FormatError::Content { .. }),
             _ => false,
         }

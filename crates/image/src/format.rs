@@ -103,9 +103,6 @@ const PLANNED: &[Format] = &[
     Format::IsoEfi,
     Format::IsoEfiInitrd,
     Format::Iso,
-    Format::RawBios,
-    Format::RawEfi,
-    Format::Raw,
     Format::Qcow2Bios,
     Format::Qcow2Efi,
     Format::Aws,
@@ -117,7 +114,6 @@ const PLANNED: &[Format] = &[
     Format::Vmdk,
     Format::Ova,
     Format::Rpi3,
-    Format::Uki,
     Format::Netboot,
     Format::Oci,
 ];
@@ -126,6 +122,27 @@ impl Format {
     /// Whether it is a single file that is written from front to back.
     pub fn streams(self) -> bool {
         matches!(self, Format::Tar | Format::Docker)
+    }
+
+    /// Whether it is linked with a boot loader for a BIOS, where the machine can have one.
+    pub(crate) fn boots_by_bios(self) -> bool {
+        matches!(self, Format::IsoBios | Format::RawBios | Format::Qcow2Bios) || self.boots_by_both()
+    }
+
+    /// Whether it is linked with what UEFI starts.
+    pub(crate) fn boots_by_uefi(self) -> bool {
+        matches!(
+            self,
+            Format::IsoEfi | Format::IsoEfiInitrd | Format::RawEfi | Format::Qcow2Efi | Format::Uki
+        ) || self.boots_by_both()
+    }
+
+    fn boots_by_both(self) -> bool {
+        use Format::{Aws, Azure, DynamicVhd, Gcp, Iso, Ova, Raw, Vhd, Vhdx, Vmdk};
+        matches!(
+            self,
+            Iso | Raw | Aws | Gcp | Azure | Vhd | DynamicVhd | Vhdx | Vmdk | Ova
+        )
     }
 
     /// LinuxKit's name, where it has that format.

@@ -24,7 +24,7 @@ use crate::{Damaged, Error, Image, Out, Result, kernel, root, xattrs};
 /// Changes whenever the same parts give another piece: part of every key.
 const VERSION: &[u8] = b"2";
 /// Pieces start at multiples of this.
-const ALIGNMENT: u64 = 4;
+pub(crate) const ALIGNMENT: u64 = 4;
 /// Encoders at work at once. Each holds some 16 MiB, and a build stays below 64.
 const WORKERS_MAX: usize = 2;
 /// Parts that weigh at least this much, in bytes, are pieces of their own. Smaller neighbours share one: they compress

@@ -11,12 +11,14 @@ mod error;
 mod format;
 pub mod initrd;
 mod kernel;
+mod loaders;
 mod outputs;
 pub mod read;
 mod root;
 mod squashfs;
 mod stage;
 mod tar;
+mod uki;
 mod xattrs;
 
 use std::cell::OnceCell;
@@ -30,6 +32,7 @@ pub use disk::{Arch, DiskOptions, Root};
 pub use error::{Error, Result};
 pub use format::Format;
 pub use ironkit_formats::extents::Sink;
+pub use loaders::{Loader, Loaders};
 pub use outputs::Outputs;
 
 /// What every format is written from.
@@ -50,6 +53,8 @@ pub struct Image<'a> {
     pub arch: Arch,
     /// What disks are like.
     pub disk: DiskOptions,
+    /// The boot loaders that the formats need.
+    pub loaders: &'a Loaders,
 }
 
 /// How often a format is written again when a piece in the cache turns out damaged.
@@ -164,6 +169,8 @@ impl Parts<'_> {
                 boot::kernel_root(image, &self.boot, "-squashfs.img", &self.squashfs()?, outputs)?;
                 stage::beside(first, outputs)
             }
+            Format::RawBios | Format::RawEfi | Format::Raw => disk::raw(self, format, outputs),
+            Format::Uki => uki::write(self, outputs),
             planned => Err(Error::PlannedFormat(planned.name().to_owned())),
         }
     }

@@ -117,7 +117,7 @@ pub fn build(
     )?;
     let digest = written.manifest;
     store.add_image(&reference, written.index)?;
-    if lock != recipe.lock {
+    if lock != recipe.lock && !recipe.embedded {
         write_lock(&recipe.lock_file(), &lock)?;
     }
     Ok(Built {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use ironkit_image::{Arch, DiskOptions, Format, Image, Outputs, initrd};
+use ironkit_image::{Arch, DiskOptions, Format, Image, Loader, Outputs, initrd};
 use ironkit_manifest::{Diagnostic, SourceFile};
 use ironkit_oci::{Platform, Store};
 use ironkit_rootfs::Contents;
@@ -27,6 +27,8 @@ pub struct BuildOptions {
     pub plan: PlanOptions,
     /// What disks are like.
     pub disk: DiskOptions,
+    /// Images whose boot loaders are taken instead of ours: names, or `@pkg:` and a folder.
+    pub loaders: Vec<String>,
     /// Where the build's provenance goes; none for none.
     pub provenance: Option<ProvenanceOptions>,
     /// Make everything again from the images alone, and compare.
@@ -167,6 +169,15 @@ impl Build<'_> {
             &mut contents,
             self.watcher,
         )?;
+        let arch = arch(&self.options.plan.resolve.platform);
+        let loaders = crate::loaders::load(
+            self.context,
+            store,
+            &Loader::needed(&self.options.formats, arch),
+            &self.options.loaders,
+            &self.options.plan.resolve,
+            self.watcher,
+        )?;
         let image = Image {
             tree: &plan.tree,
             resolution: &plan.resolution,
@@ -174,8 +185,9 @@ impl Build<'_> {
             cache: &Pieces(store),
             time: self.context.time,
             threads,
-            arch: arch(&self.options.plan.resolve.platform),
+            arch,
             disk: self.options.disk,
+            loaders: &loaders,
         };
         let pieces = ironkit_image::write(&self.options.formats, &image, outputs)?;
         let report = BuildReport {

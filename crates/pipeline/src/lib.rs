@@ -13,6 +13,7 @@ mod context;
 pub mod diff;
 mod error;
 pub mod input;
+mod loaders;
 pub mod lock;
 mod output;
 mod overridden;

@@ -34,6 +34,11 @@ impl Named {
         Ok(reference)
     }
 
+    /// Remembers the recipe of a reference that came from elsewhere.
+    pub(crate) fn insert(&self, reference: String, recipe: Recipe) {
+        self.0.borrow_mut().insert(reference, recipe);
+    }
+
     /// The recipe of a reference that came from `@pkg:`.
     pub fn recipe(&self, reference: &str) -> Option<Recipe> {
         self.0.borrow().get(reference).cloned()

@@ -50,6 +50,27 @@ pub fn images(
     })
 }
 
+/// Finds one image, which no manifest names.
+///
+/// # Errors
+/// When it cannot be had.
+pub(crate) fn image(
+    context: &Context,
+    store: &Store,
+    name: &str,
+    named: &Named,
+    options: &ResolveOptions,
+    watcher: &dyn Watcher,
+) -> Result<Image> {
+    let resolver = Resolver {
+        context,
+        store,
+        options,
+        watcher,
+    };
+    resolver.image(name, named, &mut None)
+}
+
 /// Finds the images that volumes with `format: oci` hold, with all the platforms that these want.
 ///
 /// # Errors

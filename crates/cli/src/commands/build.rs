@@ -59,6 +59,7 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
             root: arguments.root,
             data: arguments.data_partition.map(|mebibytes| mebibytes << 20),
         },
+        loaders: arguments.loader.clone(),
     };
     let mut stdout = std::io::stdout();
     let destination = destination(arguments, &mut stdout);

@@ -59,6 +59,8 @@ pub struct Recipe {
     pub warnings: Vec<Diagnostic>,
     /// What was asked for beside the recipe.
     pub naming: Naming,
+    /// Whether it came with the program: there is no folder then, and no lock file to write.
+    pub embedded: bool,
 }
 
 /// What the caller says about an image's name, beside or against the recipe.
@@ -305,6 +307,30 @@ pub fn load_as(directory: &FilePath, naming: &Naming) -> Result<Recipe, Error> {
         lock,
         warnings,
         naming: naming.clone(),
+        embedded: false,
+    })
+}
+
+/// A recipe that travels with the program, with its lock file. It can name no files.
+///
+/// # Errors
+/// As [`load`].
+pub fn embedded(name: &str, text: &str, lock: &str) -> Result<Recipe, Error> {
+    let (definition, warnings) = parse(name, text).map_err(Error::Recipe)?;
+    let lock = Lock::parse(lock).map_err(|source| Error::Damaged {
+        what: format!("the lock file of {name}"),
+        source,
+    })?;
+    let directory = PathBuf::from(name);
+    Ok(Recipe {
+        file: directory.join(FILE_NAME),
+        directory,
+        text: text.to_owned(),
+        definition,
+        lock,
+        warnings,
+        naming: Naming::default(),
+        embedded: true,
     })
 }
 

@@ -50,14 +50,14 @@ pub fn modules(moddep: &str, wanted: &[&str]) -> Vec<String> {
 pub fn core(
     decompressor: &[u8],
     kernel: &[u8],
-    modules: &[Vec<u8>],
+    modules: &[&[u8]],
     config: &[u8],
 ) -> Result<Vec<u8>, FormatError> {
     let mut plain = loaded(kernel)?.to_vec();
     let config = [config, &[0]].concat();
-    let objects = modules.iter().map(|module| (ELF, module));
-    let objects: Vec<_> = objects.chain([(CONFIG, &config)]).collect();
-    let padded = |object: &Vec<u8>| object.len().next_multiple_of(OBJECT_ALIGNMENT) + OBJECT_HEADER;
+    let objects = modules.iter().map(|&module| (ELF, module));
+    let objects: Vec<_> = objects.chain([(CONFIG, config.as_slice())]).collect();
+    let padded = |object: &[u8]| object.len().next_multiple_of(OBJECT_ALIGNMENT) + OBJECT_HEADER;
     let size = MODULES_HEADER + objects.iter().map(|(_, object)| padded(object)).sum::<usize>();
     for value in [MODULES_MAGIC, number(MODULES_HEADER)?, number(size)?] {
         plain.extend(value.to_le_bytes());
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_core_image_is_what_the_decompressor_expects() {
         let decompressor = [7; 64];
-        let modules = [b"module".to_vec()];
+        let modules = [b"module".as_slice()];
         let core = core(&decompressor, &kernel(b"kernelcode"), &modules, b"boot\n").unwrap();
         let size = |at: usize| u32::from_le_bytes(core[at..][..4].try_into().unwrap()) as usize;
         assert_eq!(size(COMPRESSED_SIZE), core.len() - 64);

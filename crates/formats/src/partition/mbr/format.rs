@@ -18,6 +18,8 @@ pub(super) const MARK: [u8; 2] = [0x55, 0xaa];
 /// The first byte of an active partition's entry; that of others is 0.
 pub const ACTIVE: u8 = 0x80;
 
+/// FAT12.
+pub const FAT12: u8 = 0x01;
 /// FAT16, addressed by LBA.
 pub const FAT16: u8 = 0x0e;
 /// FAT32, addressed by LBA.

@@ -14,7 +14,7 @@ mod format;
 mod reader;
 mod writer;
 
-pub use format::{ACTIVE, BOOT_CODE, ESP, FAT16, FAT32, LINUX, PROTECTIVE};
+pub use format::{ACTIVE, BOOT_CODE, ESP, FAT12, FAT16, FAT32, LINUX, PROTECTIVE};
 pub use reader::read;
 pub use writer::layout;
 

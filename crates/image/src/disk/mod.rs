@@ -1,6 +1,16 @@
 //! Disks: what partitions they have, and what is in these.
 
+mod contents;
+pub(crate) mod grub;
+mod layout;
+
 use std::str::FromStr;
+
+pub(crate) use layout::{Size, bios, both, uefi};
+
+use ironkit_formats::extents::Data;
+
+use crate::{Error, Format, Outputs, Parts, Result};
 
 /// A machine's processor, by its OCI name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +34,17 @@ pub struct DiskOptions {
     pub data: Option<u64>,
 }
 
+/// `NAME-bios.img`, `NAME-efi.img` or `NAME.img`: the disk's bytes as they are.
+pub(crate) fn raw(parts: &Parts, format: Format, outputs: &mut dyn Outputs) -> Result<()> {
+    let size = Size::of(parts, 0);
+    let (suffix, disk) = match format {
+        Format::RawBios => ("-bios.img", bios(parts, format, size)?),
+        Format::RawEfi => ("-efi.img", uefi(parts, format, size)?),
+        _ => (".img", both(parts, format, size)?),
+    };
+    outputs.create(suffix, &mut |out| disk.write_to(out).map_err(Error::Contents))
+}
+
 /// Where the root file system of a disk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root {
@@ -38,7 +59,7 @@ pub enum Root {
 impl FromStr for Root {
     type Err = String;
 
-    fn from_str(name: &str) -> Result<Root, String> {
+    fn from_str(name: &str) -> std::result::Result<Root, String> {
         match name {
             "initrd" => Ok(Root::Initrd),
             "squashfs" => Ok(Root::Squashfs),
