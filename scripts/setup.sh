@@ -25,6 +25,7 @@ need cpio cpio
 need sgdisk gdisk
 need sfdisk fdisk
 need fsck.erofs erofs-utils
+need e2fsck e2fsprogs
 need git git
 need fsck.fat dosfstools
 need mdir mtools

@@ -6,6 +6,7 @@
 mod disks;
 pub mod erofs;
 mod executables;
+pub mod ext4;
 mod layers;
 mod partitions;
 
@@ -21,7 +22,7 @@ use ironkit_tree::FileSet;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -34,6 +35,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("partition", partition),
     ("executable", executable),
     ("erofs", erofs::check),
+    ("ext4", ext4::check),
     ("fat", fat),
 ];
 

@@ -1,10 +1,11 @@
-//! Parts of files' contents, for file systems that keep the end of a file elsewhere than its beginning.
+//! Contents of files that are not in one piece: whose end is elsewhere than the beginning, or that have something in between.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use ironkit_tree::{BoxError, Content, Digest, Hasher, Source};
 
-use crate::extents::{Data, Sink};
+use crate::extents::{Data, Extents, Sink};
 
 /// Contents are copied in pieces of this many bytes.
 const PIECE: usize = 64 * 1024;
@@ -109,6 +110,94 @@ impl Data for Tail<'_> {
             }
             out.write_all(&buffer[..count])?;
             left -= count as u64;
+        }
+        Ok(())
+    }
+}
+
+/// A content with other bytes in between, at offsets of the content.
+pub(super) struct Interrupted<'a> {
+    content: Arc<dyn Data + 'a>,
+    between: Vec<(u64, Extents<'a>)>,
+}
+
+impl<'a> Interrupted<'a> {
+    /// Offsets are in order, and inside of the content.
+    pub fn new(content: Arc<dyn Data + 'a>, between: Vec<(u64, Extents<'a>)>) -> Interrupted<'a> {
+        Interrupted { content, between }
+    }
+}
+
+impl Data for Interrupted<'_> {
+    fn size(&self) -> u64 {
+        let between = self.between.iter().map(|(_, bytes)| bytes.size());
+        self.content.size() + between.sum::<u64>()
+    }
+
+    fn key(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        hasher.field(b"interrupted");
+        hasher.field(self.content.key().bytes());
+        for (offset, bytes) in &self.between {
+            hasher.update(&offset.to_le_bytes());
+            hasher.field(bytes.key().bytes());
+        }
+        hasher.finish()
+    }
+
+    fn write_to(&self, out: &mut dyn Sink) -> Result<(), BoxError> {
+        self.content.write_to(&mut Between {
+            out,
+            at: 0,
+            between: &self.between,
+        })
+    }
+}
+
+/// Passes a content on, and what comes in between where its time has come.
+struct Between<'b, 'a> {
+    out: &'b mut dyn Sink,
+    at: u64,
+    between: &'b [(u64, Extents<'a>)],
+}
+
+impl Between<'_, '_> {
+    /// How many of so many bytes come next; what comes before them is written.
+    fn next(&mut self, count: u64) -> io::Result<u64> {
+        match self.between.split_first() {
+            Some(((offset, bytes), rest)) if *offset == self.at => {
+                bytes.write_to(self.out).map_err(io::Error::other)?;
+                self.between = rest;
+                self.next(count)
+            }
+            Some(((offset, _), _)) => Ok(count.min(offset - self.at)),
+            None => Ok(count),
+        }
+    }
+}
+
+impl Write for Between<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.next(bytes.len() as u64)?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        self.out.write_all(&bytes[..count])?;
+        self.at += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Sink for Between<'_, '_> {
+    fn zeros(&mut self, count: u64) -> io::Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let count = self.next(left)?;
+            self.out.zeros(count)?;
+            self.at += count;
+            left -= count;
         }
         Ok(())
     }

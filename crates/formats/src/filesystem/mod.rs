@@ -5,8 +5,10 @@
 
 mod contents;
 pub mod erofs;
+pub mod ext4;
 pub mod fat;
 pub mod squashfs;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::io::Read;

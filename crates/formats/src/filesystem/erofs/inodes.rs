@@ -1,13 +1,14 @@
 //! The inodes of a file set: what is known of each before it has a place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use ironkit_tree::{FileSet, InodeId, Kind, Node, Path};
+use ironkit_tree::{FileSet, Kind, Node, Path};
 
 use super::attributes::Shared;
 use super::directory::{self, Name};
-use super::format::{BLOCK, COMPACT, EXTENDED, FORMAT, NAME_MAX, encode_device};
+use super::format::{BLOCK, COMPACT, EXTENDED, FORMAT, encode_device};
 use crate::FormatError;
+use crate::filesystem::tree::{self, Named};
 
 /// An inode.
 pub(super) struct Inode<'a> {
@@ -72,18 +73,18 @@ pub(super) struct Inodes<'a> {
 impl<'a> Inodes<'a> {
     /// Those of `files`, whose root is `root` if it has none.
     pub fn of(files: &'a FileSet, root: &'a Node) -> Result<Inodes<'a>, FormatError> {
-        let mut walk = Walk::new(files.get(&Path::ROOT).unwrap_or(root));
-        for (path, id, node) in files.iter().filter(|(path, ..)| !path.is_root()) {
-            walk.add(path, id, node)?;
+        let mut inodes = Vec::new();
+        for (index, named) in tree::walk(files, root, FORMAT)?.into_iter().enumerate() {
+            inodes.push(Inode::new(named, index)?);
         }
-        let nodes = || walk.inodes.iter().map(|inode| (inode.path, inode.node));
+        let nodes = || inodes.iter().map(|inode| (inode.path, inode.node));
         let shared = Shared::of(nodes())?;
         let build_time = most_common(nodes().map(|(_, node)| node.mtime));
-        for inode in &mut walk.inodes {
+        for inode in &mut inodes {
             inode.finish(&shared, build_time)?;
         }
         Ok(Inodes {
-            inodes: walk.inodes,
+            inodes,
             build_time,
             shared,
         })
@@ -107,80 +108,18 @@ impl Inode<'_> {
     }
 }
 
-/// Goes through the names in their order.
-struct Walk<'a> {
-    inodes: Vec<Inode<'a>>,
-    /// Index of those that have been seen.
-    seen: HashMap<InodeId, usize>,
-    /// The directories above the last name, with the index of each.
-    above: Vec<(&'a [u8], usize)>,
-}
-
-/// The path of the root.
-static ROOT: Path = Path::ROOT;
-
-impl<'a> Walk<'a> {
-    fn new(root: &'a Node) -> Walk<'a> {
-        let names = [&b"."[..], b".."].map(|name| Name { name, inode: 0 });
-        Walk {
-            inodes: vec![Inode {
-                nlink: 2,
-                ..Inode::new(&ROOT, root, Body::Directory(names.to_vec()))
-            }],
-            seen: HashMap::new(),
-            above: vec![(b"", 0)],
-        }
-    }
-
-    fn add(&mut self, path: &'a Path, id: InodeId, node: &'a Node) -> Result<(), FormatError> {
-        let (name, whole) = (path.file_name(), path.as_bytes());
-        let unfit = |what: &str| FormatError::Unfit {
+impl<'a> Inode<'a> {
+    fn new(named: Named<'a>, index: usize) -> Result<Inode<'a>, FormatError> {
+        let (path, node, nlink) = (named.path, named.node, named.nlink);
+        let body = Body::of(named, index).map_err(|what| FormatError::Unfit {
             path: path.clone(),
             format: FORMAT,
             what: what.to_owned(),
-        };
-        if name.len() > NAME_MAX {
-            return Err(unfit("a name of more than 255 bytes"));
-        }
-        let parent = whole[..whole.len() - name.len()]
-            .strip_suffix(b"/")
-            .unwrap_or_default();
-        while self.above.last().is_some_and(|(above, _)| *above != parent) {
-            self.above.pop();
-        }
-        let Some(&(_, parent)) = self.above.last() else {
-            return Err(unfit("a name outside of a directory"));
-        };
-        let inode = match self.seen.get(&id) {
-            Some(&inode) => {
-                self.inodes[inode].nlink += 1;
-                inode
-            }
-            None => {
-                let body = Body::of(node, self.inodes.len(), parent).map_err(unfit)?;
-                self.inodes.push(Inode::new(path, node, body));
-                self.seen.insert(id, self.inodes.len() - 1);
-                self.inodes.len() - 1
-            }
-        };
-        if let Body::Directory(names) = &mut self.inodes[parent].body {
-            names.push(Name { name, inode });
-        }
-        if node.is_directory() {
-            self.inodes[inode].nlink = 2;
-            self.inodes[parent].nlink += 1;
-            self.above.push((whole, inode));
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Inode<'a> {
-    fn new(path: &'a Path, node: &'a Node, body: Body<'a>) -> Inode<'a> {
-        Inode {
+        })?;
+        Ok(Inode {
             path,
             node,
-            nlink: 1,
+            nlink,
             size: match body {
                 Body::Symlink(target) => target.len() as u64,
                 _ => node.size(),
@@ -188,20 +127,18 @@ impl<'a> Inode<'a> {
             body,
             attributes: Vec::new(),
             extended: false,
-        }
+        })
     }
 }
 
 impl<'a> Body<'a> {
-    fn of(node: &'a Node, inode: usize, parent: usize) -> Result<Body<'a>, &'static str> {
-        Ok(match &node.kind {
-            Kind::Directory => Body::Directory(vec![
-                Name { name: b".", inode },
-                Name {
-                    name: b"..",
-                    inode: parent,
-                },
-            ]),
+    fn of(named: Named<'a>, index: usize) -> Result<Body<'a>, &'static str> {
+        Ok(match &named.node.kind {
+            Kind::Directory => {
+                let dots = [(&b"."[..], index), (b"..", named.parent)];
+                let names = dots.into_iter().chain(named.names);
+                Body::Directory(names.map(|(name, inode)| Name { name, inode }).collect())
+            }
             Kind::File(_) => Body::File,
             Kind::Symlink(target) if (target.len() as u64) < BLOCK => Body::Symlink(target),
             Kind::Symlink(_) => return Err("a target of 4096 bytes or more"),
