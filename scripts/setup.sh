@@ -22,6 +22,7 @@ need umoci umoci
 need docker-registry docker-registry
 need openssl openssl
 need cpio cpio
+need unsquashfs squashfs-tools
 need sgdisk gdisk
 need sfdisk fdisk
 need fsck.erofs erofs-utils

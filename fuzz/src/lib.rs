@@ -9,6 +9,7 @@ mod executables;
 pub mod ext4;
 mod layers;
 mod partitions;
+pub mod squashfs;
 
 use std::io::Read;
 
@@ -22,7 +23,7 @@ use ironkit_tree::FileSet;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -37,6 +38,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("erofs", erofs::check),
     ("ext4", ext4::check),
     ("fat", fat),
+    ("squashfs", squashfs::check),
 ];
 
 /// The image of a virtual disk, in whatever format.

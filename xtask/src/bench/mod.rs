@@ -12,6 +12,7 @@ mod memory;
 mod registry;
 mod report;
 mod size;
+mod squashfs;
 mod tree;
 
 use std::io::Write;
@@ -64,6 +65,10 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         name: "pull",
         run: tree::pull,
+    },
+    Benchmark {
+        name: "squashfs",
+        run: squashfs::squashfs,
     },
     Benchmark {
         name: "size",

@@ -23,7 +23,7 @@ const PULL_TIMES: f64 = 3.0;
 const PULL_RUNS: usize = 3;
 
 /// 235 MB in 3 102 files: small, middling and large ones.
-fn layers() -> Vec<Layer> {
+pub(super) fn layers() -> Vec<Layer> {
     let layer = |seed, files, bytes| Layer { seed, files, bytes };
     vec![
         layer(1, 2000, 16 << 10),
@@ -137,7 +137,8 @@ fn measure_pull(shop: &Workshop, folder: &Path) -> Result<Vec<Row>> {
     Ok(vec![row.against("skopeo copy", copied).times(PULL_TIMES)])
 }
 
-fn manifest(shop: &Workshop, file: &str, image: &str) -> Result<PathBuf> {
+/// A manifest with a service of that image.
+pub(super) fn manifest(shop: &Workshop, file: &str, image: &str) -> Result<PathBuf> {
     shop.write(file, &format!("services:\n  - name: tree\n    image: {image}\n"))
 }
 
@@ -152,7 +153,7 @@ fn elapsed(command: &mut Command) -> Result<Duration> {
 }
 
 /// Removes a folder, if it is there.
-fn forget(folder: &Path) -> Result<()> {
+pub(super) fn forget(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
