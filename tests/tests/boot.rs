@@ -172,15 +172,47 @@ fn container<'a>(report: &'a BootReport, section: &str, name: &str) -> &'a Conta
         .unwrap_or_else(|| panic!("{section} {name} is not in {report:?}"))
 }
 
+/// Replaces the initrd by the first stage for a root of this kind, and gives the arguments that bring its disk along.
+fn on_disk(sandbox: &Sandbox, kind: &str) -> Vec<String> {
+    let format = format!("kernel+{kind}");
+    let files = ["examples/boot.yml", "capable.yml"];
+    succeed(
+        sandbox
+            .ironkit(["build", "--format", &format, "--name", "image"])
+            .args(files),
+    );
+    let first = sandbox.path("image-root-initrd.img");
+    fs::rename(first, sandbox.path("image-initrd.img")).unwrap();
+    let disk = format!("file=image-{kind}.img,format=raw");
+    ["--disk", &disk, "--append", "root=/dev/sda"]
+        .map(str::to_owned)
+        .into()
+}
+
 #[test]
 fn a_machine_from_its_kernel_to_power_off() {
+    whole_machine(None);
+}
+
+#[test]
+fn a_machine_whose_root_is_erofs() {
+    whole_machine(Some("erofs"));
+}
+
+#[test]
+fn a_machine_whose_root_is_squashfs() {
+    whole_machine(Some("squashfs"));
+}
+
+/// From the kernel to power off; the same whether the root is the initrd, or a file system of a `kind` on a disk.
+fn whole_machine(kind: Option<&str>) {
     let Some(sandbox) = built("examples/boot.yml", Some(MANIFEST)) else {
         return;
     };
     add_capable(&sandbox, "examples/boot.yml");
     let port = free_port();
     let publish = format!("{port}:80");
-    let mut machine = Machine::start(&mut sandbox.ironkit([
+    let mut command = sandbox.ironkit([
         "run",
         "qemu",
         "--accel",
@@ -192,7 +224,15 @@ fn a_machine_from_its_kernel_to_power_off() {
         "--publish",
         &publish,
         "image",
-    ]));
+    ]);
+    if let Some(kind) = kind {
+        command.args(on_disk(&sandbox, kind));
+    }
+    let mut machine = Machine::start(&mut command);
+    if let Some(kind) = kind {
+        let line = format!("ironkit: root: /dev/sda ({kind})\n");
+        machine.console.wait_for(&line, LIMIT);
+    }
     for line in [
         "Welcome to IronKit",
         // Onboot containers in order, with their output as it was.

@@ -62,10 +62,8 @@ fn find(text: &str, modules: &mut Modules) -> Result<Device> {
         .ok_or_else(|| Error::Invalid("it is no device, nor the name or identifier of one".to_owned()))?;
     blocks::wait(&wanted, modules, Some(PATIENCE)).ok_or_else(|| {
         let seconds = PATIENCE.as_secs();
-        Error::Invalid(format!(
-            "it has not appeared within {seconds} s; {}",
-            blocks::describe()
-        ))
+        console::line(&format!("ironkit: {}", blocks::describe()));
+        Error::Invalid(format!("it has not appeared within {seconds} s"))
     })
 }
 

@@ -123,8 +123,8 @@ fn enter(root: &Root) -> Result<std::convert::Infallible> {
 fn find(root: &Root, modules: &mut Modules) -> Result<Device> {
     let text = root.device.as_deref().unwrap_or_default();
     if text.is_empty() {
-        let message = format!("the command line has no root=; {}", blocks::describe());
-        return Err(Error::Invalid(message));
+        console::line(&format!("ironkit: {}", blocks::describe()));
+        return Err(Error::Invalid("the command line has no root=".to_owned()));
     }
     let wanted = Wanted::parse(text).ok_or_else(|| {
         Error::Invalid(format!(
@@ -133,10 +133,8 @@ fn find(root: &Root, modules: &mut Modules) -> Result<Device> {
     })?;
     blocks::wait(&wanted, modules, root.patience()).ok_or_else(|| {
         let seconds = root.patience().unwrap_or_default().as_secs();
-        Error::Invalid(format!(
-            "root={text} has not appeared within {seconds} s; {}",
-            blocks::describe()
-        ))
+        console::line(&format!("ironkit: {}", blocks::describe()));
+        Error::Invalid(format!("root={text} has not appeared within {seconds} s"))
     })
 }
 

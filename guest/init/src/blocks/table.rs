@@ -205,6 +205,9 @@ impl Gpt {
             return Err(format!("the partition table has no partition {number}"));
         };
         let (first, last) = (u64_at(entry, 32), u64_at(entry, 40));
+        if first > last {
+            return Err(format!("partition {number} ends before it begins"));
+        }
         let last_lba = (size / sector).checked_sub(1).ok_or("the disk is empty")?;
         let table = self.entries.len() as u64 / sector;
         let backup = last_lba.saturating_sub(table);

@@ -133,6 +133,12 @@ fn what_cannot_grow_stays() {
     );
     assert!(grow(&reader(&first), 64 * MIB, 512, 5).is_err());
     assert!(grow(&reader(&[0; 4096]), 4096, 512, 1).is_err());
+    let mut odd = gpt(64, &[(1, 9, 8)]);
+    odd.resize(usize::try_from(80 * MIB).unwrap(), 0);
+    assert!(
+        grow(&reader(&odd), 80 * MIB, 512, 1).is_err(),
+        "it ends before it begins"
+    );
     for at in [512 + 60, 1024 + 40] {
         let mut damaged = bigger(&[(1, 1, 15)]);
         damaged[at] ^= 1;
