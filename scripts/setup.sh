@@ -16,6 +16,7 @@ command -v sqv >/dev/null 2>&1 || need gpgv gpgv
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || [ -e /usr/share/keyrings/debian-archive-keyring.pgp ] ||
 	missing="$missing debian-archive-keyring"
 need qemu-system-x86_64 qemu-system-x86
+need qemu-system-aarch64 qemu-system-arm
 need qemu-img qemu-utils
 need skopeo skopeo
 need umoci umoci
@@ -33,6 +34,7 @@ need mdir mtools
 need xorriso xorriso
 need isoinfo genisoimage
 need bsdtar libarchive-tools
+need mkfs.ext4 e2fsprogs
 need python3 python3
 # The first Python that can make an environment: the one in PATH may be a shim, or built without.
 python() {
@@ -58,7 +60,12 @@ python_judges() {
 	judges spdx-tools==0.8.5 'cyclonedx-python-lib[json-validation]==11.12.0' PyYAML==6.0.3
 }
 
-[ -n "$missing" ] || { python_judges; exit 0; }
+# For components for arm64, and their test; building anything else does without.
+arm64() {
+	"$(dirname "$0")/arm64.sh" || echo "components for arm64 cannot be built here" >&2
+}
+
+[ -n "$missing" ] || { python_judges; arm64; exit 0; }
 echo "installing:$missing" >&2
 if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
 export DEBIAN_FRONTEND=noninteractive
@@ -67,3 +74,4 @@ $sudo apt-get update -qq
 # shellcheck disable=SC2086
 $sudo env RUNLEVEL=1 apt-get install -qq -y --no-install-recommends $missing >/dev/null
 python_judges
+arm64

@@ -40,11 +40,20 @@ impl Sandbox {
     /// # Panics
     /// If it cannot be built.
     pub fn stock(&self, manifest: &str) {
+        self.stock_for(manifest, &[]);
+    }
+
+    /// The same for a build with more `arguments`, such as an architecture.
+    ///
+    /// # Panics
+    /// If it cannot be built.
+    pub fn stock_for(&self, manifest: &str, arguments: &[&str]) {
         let shared = shared_store();
         fs::create_dir_all(&shared).expect("a folder can be made");
         let lock = File::create(shared.with_extension("lock")).expect("a file can be made");
         lock.lock().expect("a file can be locked");
         let mut command = self.ironkit(["build", "--name", "stock", "--dir", "tmp", manifest]);
+        command.args(arguments);
         command.env("LINUXKIT_CACHE", &shared);
         succeed(Sandbox::with_network(&mut command));
         for name in STORE {

@@ -19,11 +19,14 @@ use crate::{glob, guest, kernel, libraries};
 /// [`Error::At`] with the entry's place and what is wrong.
 pub fn assemble(recipe: &Recipe, packages: &mut Packages<'_>) -> Result<FileSet, Error> {
     let contents = &recipe.definition.contents;
+    let architecture = packages.architecture().to_owned();
+    let wanted = |entry: &&Entry| entry.is_for(&architecture);
     let takes = contents
         .iter()
+        .filter(wanted)
         .any(|entry| matches!(entry.item, Item::Package { .. }));
     let mut image = Image::new(if takes { Merged::Yes } else { Merged::No });
-    for entry in contents {
+    for entry in contents.iter().filter(wanted) {
         put(&mut image, recipe, entry, packages)?;
     }
     Ok(image.finish())
@@ -159,19 +162,17 @@ fn put_binary(
     mode: u32,
     architecture: &str,
 ) -> Result<(), Error> {
-    let known = || {
-        guest::names()
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(" and ")
-    };
-    let binary = guest::find(name).ok_or_else(|| Error::NoBinary {
-        name: name.to_owned(),
-        known: known(),
-    })?;
-    if guest::ARCHITECTURE != architecture {
-        return Err(Error::Unsupported(format!("a static binary for {architecture}")));
-    }
+    let binary =
+        guest::find(name, architecture).ok_or_else(|| match guest::find(name, guest::ARCHITECTURE) {
+            Some(_) => Error::NoGuest(architecture.to_owned()),
+            None => Error::NoBinary {
+                name: name.to_owned(),
+                known: guest::names()
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(" and "),
+            },
+        })?;
     image.insert(
         path,
         Node::new(Kind::File(Content::from(binary.bytes.to_vec())), mode),

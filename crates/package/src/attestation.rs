@@ -34,8 +34,9 @@ pub fn packages(recipe: &Recipe, locked: &[Locked], platform: &Platform) -> Vec<
         .definition
         .contents
         .iter()
+        .filter(|entry| entry.is_for(&platform.architecture))
         .filter_map(|entry| match &entry.item {
-            Item::Binary { binary, .. } => guest::find(binary),
+            Item::Binary { binary, .. } => guest::find(binary, &platform.architecture),
             _ => None,
         });
     let programs = programs.map(|program| Package {

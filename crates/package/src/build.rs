@@ -161,16 +161,23 @@ fn contents(
     if !recipe.lock.packages.is_empty() {
         progress(&format!("the lock file does not do: {}", chain(&error)));
     }
-    attempt(Choice::Newest).map_err(|newer| match newer.is_about_the_network() && is_locked(recipe) {
-        // Everything that is asked for is locked, so what was wrong is more to the point.
-        true => error,
-        false => newer,
+    attempt(Choice::Newest).map_err(|newer| {
+        match newer.is_about_the_network() && is_locked(recipe, &options.platform.architecture) {
+            // Everything that is asked for is locked, so what was wrong is more to the point.
+            true => error,
+            false => newer,
+        }
     })
 }
 
 /// Whether every package that the recipe names is in the lock file.
-fn is_locked(recipe: &Recipe) -> bool {
-    recipe.definition.contents.iter().all(|entry| match &entry.item {
+fn is_locked(recipe: &Recipe, architecture: &str) -> bool {
+    let mut wanted = recipe
+        .definition
+        .contents
+        .iter()
+        .filter(|entry| entry.is_for(architecture));
+    wanted.all(|entry| match &entry.item {
         Item::Package { suite, package, .. } | Item::Kernel { suite, package, .. } => recipe
             .lock
             .packages

@@ -40,6 +40,9 @@ pub enum Error {
     /// Something that is not there yet.
     #[error("{0} is not supported yet")]
     Unsupported(String),
+    /// The guest's programs for another architecture are not in this one.
+    #[error("this ironkit has no guest programs for {0}")]
+    NoGuest(String),
     /// A folder whose image comes out of a Dockerfile.
     #[error("{}: building from a Dockerfile is not supported yet", directory.display())]
     Dockerfile {
@@ -229,6 +232,9 @@ impl Error {
                 "set IRONKIT_DEBIAN_MIRROR to the URL of a Debian mirror, the folder with `dists` and `pool`"
             }
             Error::Locked { .. } => "build without --locked to update it, and commit the result",
+            Error::NoGuest(_) => {
+                "run scripts/arm64.sh and build ironkit again, or build the component on such a machine"
+            }
             Error::NoPackage { .. } => "check the name, and `suite` in the recipe",
             Error::NoPath { .. } => {
                 "`dpkg -L` or the distribution's package search shows what a package contains"
@@ -247,6 +253,7 @@ impl Error {
             Error::At { source, .. } => source.is_input(),
             Error::Recipe(_) | Error::Unsupported(_) | Error::File { .. } | Error::NoBinary { .. } => true,
             Error::NoPackage { .. }
+            | Error::NoGuest(_)
             | Error::NoPath { .. }
             | Error::NoLibrary { .. }
             | Error::NoModule { .. } => true,

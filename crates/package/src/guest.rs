@@ -8,6 +8,8 @@ use ironkit_tree::Digest;
 pub struct Binary {
     /// Name, as recipes have it.
     pub name: &'static str,
+    /// What it runs on, by its OCI name.
+    pub architecture: &'static str,
     /// The ELF file.
     pub bytes: &'static [u8],
     digest: [u8; 32],
@@ -22,14 +24,18 @@ impl Binary {
     }
 }
 
-/// The program of this name.
-pub fn find(name: &str) -> Option<&'static Binary> {
-    BINARIES.iter().find(|binary| binary.name == name)
+/// The program of this name for an architecture.
+pub fn find(name: &str, architecture: &str) -> Option<&'static Binary> {
+    let is_it = |binary: &&Binary| (binary.name, binary.architecture) == (name, architecture);
+    BINARIES.iter().find(is_it)
 }
 
 /// The names of all programs.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    BINARIES.iter().map(|binary| binary.name)
+    let own = BINARIES
+        .iter()
+        .filter(|binary| binary.architecture == ARCHITECTURE);
+    own.map(|binary| binary.name)
 }
 
 #[cfg(test)]
@@ -39,14 +45,18 @@ mod tests {
     #[test]
     fn programs_are_static_and_what_their_digest_says() {
         for name in ["init", "tools"] {
-            let binary = find(name).unwrap();
+            assert!(find(name, ARCHITECTURE).is_some(), "{name}");
+        }
+        for binary in BINARIES {
             assert_eq!(Digest::of(binary.bytes), binary.digest());
             assert_eq!(
                 crate::elf::dynamic(binary.bytes).unwrap().interpreter,
                 None,
-                "{name} is static"
+                "{} is static",
+                binary.name
             );
         }
-        assert!(find("other").is_none());
+        assert!(find("other", ARCHITECTURE).is_none());
+        assert!(find("init", "other").is_none());
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use ironkit_formats::archive::tar;
 use ironkit_formats::compress::{Codec, Effort, Encoder};
+use ironkit_oci::attestation::REFERENCE_DIGEST;
 use ironkit_oci::document::{Descriptor, Index, Manifest, media};
 use ironkit_oci::{BlobWriter, Platform, Reference, Store};
 use ironkit_sbom::Package;
@@ -88,14 +89,15 @@ pub fn write(
     let manifest = write_json(store, media::MANIFEST, &manifest)?;
     let digest = manifest.digest;
     let attestation = attestation::write(store, &manifest, description.name, description.packages)?;
+    let own = Descriptor {
+        platform: Some(platform.clone()),
+        ..manifest
+    };
+    let mut images = others(store, description.name, platform);
+    images.push(vec![own, attestation]);
+    images.sort_by_key(|image| image[0].platform.as_ref().map(ToString::to_string));
     let index = Index {
-        manifests: vec![
-            Descriptor {
-                platform: Some(platform.clone()),
-                ..manifest
-            },
-            attestation,
-        ],
+        manifests: images.concat(),
         ..Index::default()
     };
     Ok(Written {
@@ -103,6 +105,29 @@ pub fn write(
         manifest: digest,
         layer_size,
     })
+}
+
+/// The images for other platforms that the store has under this name, each with its attestations: they stay. What cannot be
+/// read is made again when it is wanted.
+fn others(store: &Store, name: &Reference, platform: &Platform) -> Vec<Vec<Descriptor>> {
+    let root = store.named(&name.to_string()).ok();
+    let bytes = root.and_then(|(_, digest)| store.read_blob(&digest).ok());
+    let index = bytes.and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
+    let all = index.unwrap_or_default().manifests;
+    let attests = |descriptor: &Descriptor| -> Option<String> {
+        let annotations = descriptor.annotations.as_ref()?;
+        annotations.get(REFERENCE_DIGEST).cloned()
+    };
+    let images = all.iter().filter(|image| {
+        let theirs = image.platform.as_ref();
+        attests(image).is_none() && theirs.is_some_and(|theirs| theirs != platform)
+    });
+    let whole = images.map(|image| {
+        let own = image.digest.to_string();
+        let attestations = all.iter().filter(|other| attests(other).as_ref() == Some(&own));
+        [image].into_iter().chain(attestations).cloned().collect()
+    });
+    whole.collect()
 }
 
 /// The layer's descriptor and the digest of what it unpacks to. gzip, since not every tool of today reads zstd.

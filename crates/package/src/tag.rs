@@ -132,7 +132,9 @@ fn hash(recipe: &Recipe, lock: &Lock) -> Result<String, Error> {
             }
             Item::Binary { binary, .. } => {
                 hasher.field(binary.as_bytes());
-                hasher.field(&guest::find(binary).map_or([0; 32], |binary| *binary.digest().bytes()));
+                // Those for other architectures are made from the same sources.
+                let own = guest::find(binary, guest::ARCHITECTURE);
+                hasher.field(&own.map_or([0; 32], |binary| *binary.digest().bytes()));
             }
             _ => {}
         }

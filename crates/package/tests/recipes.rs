@@ -270,7 +270,44 @@ fn a_package_without_files_stands_for_what_it_depends_on() {
     assert_eq!(names, ["hello", "meta"]);
 }
 
+#[test]
+fn images_for_two_architectures_share_a_name() {
+    let entries = "  - directory: /only\n    arch: arm64\n";
+    let both = FILES.replace("config:", &format!("{entries}config:"));
+    let build = |architectures: &[&str]| {
+        let home = tempfile::tempdir().unwrap();
+        write(home.path(), &[("build.yml", &both), ("a.txt", "content")]);
+        let place = home.path().join("s");
+        for (architecture, cached) in architectures.iter().zip([false, false, true, true]) {
+            let built = attempt_for(architecture, home.path(), &place, None, false).unwrap();
+            assert_eq!(built.cached, cached, "{architecture}");
+        }
+        let store = Store::open(&place).unwrap();
+        let reference = load(home.path()).and_then(|recipe| reference(&recipe)).unwrap();
+        let (_, index) = store.named(&reference.to_string()).unwrap();
+        let layers = architectures.iter().map(|architecture| {
+            let image = store.find(&reference, &Platform::linux(architecture)).unwrap();
+            image.unwrap().layers[0].diff_id
+        });
+        let layers: Vec<_> = layers.collect();
+        assert_ne!(layers[0], layers[1], "one has a folder more");
+        index
+    };
+    let index = build(&["amd64", "arm64", "amd64", "arm64"]);
+    assert_eq!(index, build(&["arm64", "amd64"]), "in any order");
+}
+
 fn attempt(folder: &Path, store: &Path, mirror: Option<&str>, locked: bool) -> Result<Built, Error> {
+    attempt_for(guest::ARCHITECTURE, folder, store, mirror, locked)
+}
+
+fn attempt_for(
+    architecture: &str,
+    folder: &Path,
+    store: &Path,
+    mirror: Option<&str>,
+    locked: bool,
+) -> Result<Built, Error> {
     let store = Store::open(store).unwrap();
     let http = http::Client::new(http::Options {
         attempts: 1,
@@ -284,7 +321,7 @@ fn attempt(folder: &Path, store: &Path, mirror: Option<&str>, locked: bool) -> R
         keyrings: nowhere,
     };
     let options = Options {
-        platform: Platform::linux(guest::ARCHITECTURE),
+        platform: Platform::linux(architecture),
         locked,
         force: false,
         machine,

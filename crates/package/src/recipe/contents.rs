@@ -7,13 +7,18 @@ use ironkit_tree::Path;
 
 use super::decode::suite;
 use super::{Access, Entry, Item};
+use crate::debian::multiarch;
 use crate::glob;
+
+/// The key that every entry can have.
+const ARCH: &str = "arch";
 
 /// Decodes the list. `suite` is the release of packages that do not name one.
 pub fn entries(node: &Node, suite: Option<&str>, out: &mut Diagnostics) -> Option<Vec<Entry>> {
     d::list(|node, out| {
         Some(Entry {
             span: node.span,
+            arch: arch(node, out),
             item: item(node, suite, out)?,
         })
     })(node, out)
@@ -51,8 +56,25 @@ fn item(node: &Node, suite: Option<&str>, out: &mut Diagnostics) -> Option<Item>
     }
 }
 
+/// The architecture that the entry is for; `None` for all. A mistake is one only here.
+fn arch(node: &Node, out: &mut Diagnostics) -> Option<String> {
+    let Value::Mapping(pairs) = &node.value else {
+        return None;
+    };
+    let (_, value) = pairs.iter().find(|(key, _)| key.text() == Some(ARCH))?;
+    let name = d::string(value, out)?;
+    if multiarch(&name.value).is_none() {
+        let message = format!(
+            "`{}` is not an architecture of Debian's that is known here",
+            name.value
+        );
+        out.push(Diagnostic::error(name.span, message).hint("amd64 and arm64 are"));
+    }
+    Some(name.value)
+}
+
 fn package(node: &Node, default: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
-    let keys = ["package", "suite", "paths", "except", "as"];
+    let keys = ["package", "suite", "paths", "except", "as", ARCH];
     let mapping = Mapping::read(node, "a package", &keys, Spelling::Exact, out)?;
     let suite = release(&mapping, default, out);
     let package = mapping.get("package", out, package_name);
@@ -81,7 +103,7 @@ fn kernel(node: &Node, default: Option<&str>, out: &mut Diagnostics) -> Option<I
     let mapping = Mapping::read(
         node,
         "a kernel",
-        &["kernel", "suite", "modules"],
+        &["kernel", "suite", "modules", ARCH],
         Spelling::Exact,
         out,
     )?;
@@ -101,7 +123,7 @@ fn binary(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
     let mapping = Mapping::read(
         node,
         "a binary",
-        &["binary", "path", "mode"],
+        &["binary", "path", "mode", ARCH],
         Spelling::Exact,
         out,
     )?;
@@ -116,7 +138,7 @@ fn binary(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
 }
 
 fn file(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
-    let keys = ["file", "path", "mode", "uid", "gid"];
+    let keys = ["file", "path", "mode", "uid", "gid", ARCH];
     let mapping = Mapping::read(node, "a file", &keys, Spelling::Exact, out)?;
     let file = mapping.get("file", out, d::text);
     let path = mapping.required("path", out, path);
@@ -129,7 +151,7 @@ fn file(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
 }
 
 fn directory(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
-    let keys = ["directory", "mode", "uid", "gid"];
+    let keys = ["directory", "mode", "uid", "gid", ARCH];
     let mapping = Mapping::read(node, "a directory", &keys, Spelling::Exact, out)?;
     let path = mapping.get("directory", out, path);
     let access = access(&mapping, 0o755, out);
@@ -137,7 +159,13 @@ fn directory(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item
 }
 
 fn symlink(node: &Node, _: Option<&str>, out: &mut Diagnostics) -> Option<Item> {
-    let mapping = Mapping::read(node, "a symlink", &["symlink", "target"], Spelling::Exact, out)?;
+    let mapping = Mapping::read(
+        node,
+        "a symlink",
+        &["symlink", "target", ARCH],
+        Spelling::Exact,
+        out,
+    )?;
     let path = mapping.get("symlink", out, path);
     let target = mapping.required("target", out, d::text);
     Some(Item::Symlink {

@@ -126,8 +126,17 @@ pub struct ExtraSource {
 pub struct Entry {
     /// Where it is written.
     pub span: Span,
+    /// The architecture that it is for, by its OCI name; all when there is none.
+    pub arch: Option<String>,
     /// What it is.
     pub item: Item,
+}
+
+impl Entry {
+    /// Whether it belongs into an image for this architecture.
+    pub fn is_for(&self, architecture: &str) -> bool {
+        self.arch.as_ref().is_none_or(|own| own == architecture)
+    }
 }
 
 /// What an entry puts into the image.
