@@ -13,17 +13,18 @@ pub mod squashfs;
 
 use std::io::Read;
 
+use ironkit_formats::filesystem::Entry;
 use ironkit_manifest::{Diagnostic, LABEL_FILE, SourceFile};
 use ironkit_oci::document::{Document, Index};
 use ironkit_oci::{ImageConfig, Platform, Reference};
 use ironkit_sbom::{Container, Fragment, Merge, Placed};
-use ironkit_tree::FileSet;
+use ironkit_tree::{BoxError, FileSet};
 
 /// A function that must stand any input.
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -39,6 +40,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("ext4", ext4::check),
     ("fat", fat),
     ("squashfs", squashfs::check),
+    ("iso9660", iso9660),
 ];
 
 /// The image of a virtual disk, in whatever format.
@@ -194,11 +196,19 @@ pub fn tree(data: &[u8]) {
 
 /// A FAT file system.
 pub fn fat(data: &[u8]) {
-    let mut visit = |_: &_, content: &mut dyn Read| {
-        std::io::copy(&mut Read::take(content, 1 << 20), &mut std::io::sink())?;
-        Ok(())
-    };
-    let _ = ironkit_formats::filesystem::fat::read(&data.to_vec(), &mut visit);
+    let _ = ironkit_formats::filesystem::fat::read(&data.to_vec(), &mut begin);
+}
+
+/// An ISO 9660 file system. Its system area, of 32 KiB, is left out, so that inputs are small.
+pub fn iso9660(data: &[u8]) {
+    let image = [vec![0; 32 * 1024].as_slice(), data].concat();
+    let _ = ironkit_formats::filesystem::iso9660::read(&image, &mut begin);
+}
+
+/// Reads the beginning of a file.
+fn begin(_: &Entry, content: &mut dyn Read) -> Result<(), BoxError> {
+    std::io::copy(&mut Read::take(content, 1 << 20), &mut std::io::sink())?;
+    Ok(())
 }
 
 /// Each diagnostic points into the text.

@@ -7,6 +7,7 @@ mod contents;
 pub mod erofs;
 pub mod ext4;
 pub mod fat;
+pub mod iso9660;
 pub mod squashfs;
 mod tree;
 
