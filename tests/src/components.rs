@@ -48,12 +48,25 @@ impl Sandbox {
     /// # Panics
     /// If it cannot be built.
     pub fn stock_for(&self, manifest: &str, arguments: &[&str]) {
+        let build = ["build", "--name", "stock", "--dir", "tmp", manifest];
+        self.fill(&[&build, arguments].concat());
+    }
+
+    /// Fills the store with the boot loaders that disks and CDs have.
+    ///
+    /// # Panics
+    /// If they cannot be built.
+    pub fn stock_loaders(&self) {
+        self.fill(&["pkg", "build", "components/grub", "components/systemd-stub"]);
+    }
+
+    /// Runs `arguments` on the shared store, and copies that.
+    fn fill(&self, arguments: &[&str]) {
         let shared = shared_store();
         fs::create_dir_all(&shared).expect("a folder can be made");
         let lock = File::create(shared.with_extension("lock")).expect("a file can be made");
         lock.lock().expect("a file can be locked");
-        let mut command = self.ironkit(["build", "--name", "stock", "--dir", "tmp", manifest]);
-        command.args(arguments);
+        let mut command = self.ironkit(arguments.iter().copied());
         command.env("LINUXKIT_CACHE", &shared);
         succeed(Sandbox::with_network(&mut command));
         for name in STORE {

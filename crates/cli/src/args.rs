@@ -60,6 +60,8 @@ pub enum Command {
     Lock(LockArguments),
     /// Tell what is different between two manifests, images or trees
     Diff(DiffArguments),
+    /// Tell what an image file is and contains
+    Inspect(InspectArguments),
     /// Tell what takes the space of an image, by component and file
     Size(SizeArguments),
     /// Run a built image in a virtual machine
@@ -238,6 +240,22 @@ pub struct DiffArguments {
     /// Architecture of images [default: this machine's]
     #[arg(long)]
     pub arch: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+From the outside to the inside: disk format, partitions, file systems, kernel, command line, initrd, components.
+
+Examples:
+  ironkit inspect minimal-efi.qcow2
+  ironkit inspect --json minimal.ova | jq .components")]
+pub struct InspectArguments {
+    /// An output of build, of whatever format, or something like it
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

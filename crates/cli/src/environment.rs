@@ -25,6 +25,7 @@ pub fn context(global: &Global) -> Result<Context, Error> {
     let apt = PathBuf::from("/etc/apt");
     let keyrings = PathBuf::from("/usr/share/keyrings");
     Ok(Context {
+        temporary: std::env::temp_dir(),
         cache,
         waiting: crate::console::waiting,
         working_directory: env::current_dir().map_err(|source| Error::Read {

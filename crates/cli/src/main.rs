@@ -40,6 +40,7 @@ fn main() -> ExitCode {
                 }
             };
         }
+        Command::Inspect(options) => commands::inspect::run(&arguments.global, options, &console),
         Command::Size(options) => commands::size::run(&arguments.global, options, &console),
         Command::Run(options) => commands::run::run(&arguments.global, options, &console),
         Command::Pkg(options) => commands::pkg::run(&arguments.global, options, &console),

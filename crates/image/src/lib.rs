@@ -10,6 +10,7 @@ mod erofs;
 mod error;
 mod format;
 pub mod initrd;
+pub mod inspect;
 mod kernel;
 mod loaders;
 mod outputs;

@@ -14,6 +14,8 @@ pub struct Context {
     pub cache: PathBuf,
     /// Told when another process holds the store's lock, whose path it gets.
     pub waiting: fn(&std::path::Path),
+    /// Where files may be that have no name and are gone with the command.
+    pub temporary: PathBuf,
     /// Base of relative paths.
     pub working_directory: PathBuf,
     /// What `~/` stands for.

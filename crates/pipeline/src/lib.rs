@@ -13,6 +13,7 @@ mod context;
 pub mod diff;
 mod error;
 pub mod input;
+pub mod inspect;
 mod loaders;
 pub mod lock;
 mod output;

@@ -464,6 +464,18 @@ fn nameless(path: &Path) -> io::Result<State> {
     }
 }
 
+/// A file in `directory` that has no name, or loses it at once.
+pub(crate) fn scratch(directory: &Path) -> io::Result<File> {
+    match nameless(&directory.join("ironkit"))? {
+        State::New { file, temporary } => {
+            temporary.map_or(Ok(()), fs::remove_file)?;
+            Ok(file)
+        }
+        State::Same(file) => Ok(file),
+        State::Done => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,

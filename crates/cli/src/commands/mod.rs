@@ -4,6 +4,7 @@ pub mod build;
 pub mod cache;
 pub mod completion;
 pub mod diff;
+pub mod inspect;
 pub mod lock;
 pub mod pkg;
 pub mod run;

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Read};
 const CHUNK: usize = 64 << 10;
 
 /// Reads ahead of what is taken.
-pub(super) struct Ahead<R> {
+pub(crate) struct Ahead<R> {
     stream: R,
     buffer: Vec<u8>,
     start: usize,

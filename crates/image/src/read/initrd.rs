@@ -10,7 +10,7 @@ use super::ahead::Ahead;
 use super::{Collector, Entry, EntryKind, ReadError, Result, TARGET_MAX, tar};
 
 /// First bytes of a gzip member.
-const GZIP: &[u8] = &[0x1f, 0x8b];
+pub(super) const GZIP: &[u8] = &[0x1f, 0x8b];
 /// First bytes of a zstd frame.
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// First bytes of an xz stream.

@@ -11,9 +11,10 @@ mod tar;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
+pub use ironkit_formats::read_at::ReadAt;
 use ironkit_tree::{BoxError, Digest, Hasher, Path, PathError};
 
-use ahead::Ahead;
+pub(crate) use ahead::Ahead;
 
 /// Most entries that are listed.
 const ENTRIES_MAX: usize = 200_000;
@@ -120,28 +121,42 @@ pub type Listing = BTreeMap<Path, Entry>;
 /// # Errors
 /// [`ReadError`].
 pub fn read(stream: &mut dyn Read, keep: &dyn Fn(&Path) -> bool) -> std::result::Result<Listing, BoxError> {
-    let mut collector = Collector {
-        keep,
-        listing: Listing::new(),
-        names: 0,
-        contents: 0,
-    };
+    let mut collector = Collector::new(keep);
     let mut stream = Ahead::new(stream);
     initrd::read(&mut stream, &mut collector)?;
     Ok(collector.listing)
 }
 
+/// Whether a stream that begins so is a tar.
+pub(crate) fn is_tar(head: &[u8]) -> bool {
+    tar::is_tar(head)
+}
+
+/// Whether a stream that begins so is compressed by gzip.
+pub(crate) fn is_gzip(head: &[u8]) -> bool {
+    head.starts_with(initrd::GZIP)
+}
+
 /// The entries so far, and how much they took.
-struct Collector<'a> {
+pub(crate) struct Collector<'a> {
     keep: &'a dyn Fn(&Path) -> bool,
-    listing: Listing,
+    pub listing: Listing,
     names: usize,
     contents: u64,
 }
 
-impl Collector<'_> {
+impl<'a> Collector<'a> {
+    pub fn new(keep: &'a dyn Fn(&Path) -> bool) -> Collector<'a> {
+        Collector {
+            keep,
+            listing: Listing::new(),
+            names: 0,
+            contents: 0,
+        }
+    }
+
     /// Adds an entry, or puts it in the place of an earlier one.
-    fn add(&mut self, path: Path, entry: Entry) -> Result<()> {
+    pub fn add(&mut self, path: Path, entry: Entry) -> Result<()> {
         let target = match &entry.kind {
             EntryKind::Symlink(target) => target.len(),
             _ => 0,
@@ -166,7 +181,7 @@ impl Collector<'_> {
     }
 
     /// Reads a file's content to its end.
-    fn content(&mut self, path: &Path, stream: &mut dyn Read) -> Result<(EntryKind, Option<Vec<u8>>)> {
+    pub fn content(&mut self, path: &Path, stream: &mut dyn Read) -> Result<(EntryKind, Option<Vec<u8>>)> {
         let mut hasher = Hasher::new();
         let mut kept = (self.keep)(path).then(Vec::new);
         let mut buffer = vec![0; 64 << 10];

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ironkit_tree::Path;
 
 pub use json::Change as JsonChange;
-pub use side::{DiffOptions, Entry, Side, load};
+pub use side::{DiffOptions, Entry, Side, listed, load};
 
 /// All that is different.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path as FilePath;
 
-use ironkit_image::read::{self, EntryKind};
+use ironkit_image::read::{EntryKind, Listing};
 use ironkit_manifest::SourceFile;
 use ironkit_oci::{Lookup, Platform, Reference, Store};
 use ironkit_rootfs::Contents;
 use ironkit_tree::{BoxError, FileSet, Kind, Node, Path, Source};
 
+use crate::inspect::inspect;
 use crate::packages::PackageOptions;
 use crate::plan::{PlanOptions, plan};
 use crate::resolve::ResolveOptions;
@@ -92,7 +93,7 @@ pub fn load(context: &Context, argument: &str, options: &DiffOptions, watcher: &
     (&mut file).take(512).read_to_end(&mut head).map_err(failed)?;
     file.rewind().map_err(failed)?;
     match kind(&head) {
-        Form::Archive => archive(argument, file),
+        Form::Archive => archive(context, argument),
         Form::Tree => {
             let mut text = String::new();
             file.take(TEXT_MAX).read_to_string(&mut text).map_err(failed)?;
@@ -131,16 +132,14 @@ fn kind(head: &[u8]) -> Form {
     }
 }
 
-fn archive(name: &str, mut file: File) -> Result<Side> {
-    let listing = read::read(&mut file, &is_document).map_err(|error| {
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            reason = format!("{reason}: {cause}");
-            source = cause.source();
-        }
-        unknown(name, &reason)
-    })?;
+fn archive(context: &Context, name: &str) -> Result<Side> {
+    let object = inspect(context, FilePath::new(name), &is_document)?;
+    let Some(listing) = object.root() else {
+        return Err(unknown(
+            name,
+            &format!("there is no root file system in this {}", object.format),
+        ));
+    };
     if let Some(what) = ["oci-layout", "manifest.json"]
         .into_iter()
         .find(|file| Path::parse(file).is_ok_and(|path| listing.contains_key(&path)))
@@ -150,6 +149,11 @@ fn archive(name: &str, mut file: File) -> Result<Side> {
             hint: "`ironkit cache import` it, and give the image's name".to_owned(),
         });
     }
+    Ok(listed(listing.clone()))
+}
+
+/// A root file system that was read.
+pub fn listed(listing: Listing) -> Side {
     let mut side = Side::default();
     for (path, entry) in listing {
         let (kind, size, content) = match entry.kind {
@@ -180,7 +184,7 @@ fn archive(name: &str, mut file: File) -> Result<Side> {
             },
         );
     }
-    Ok(side)
+    side
 }
 
 fn manifest(

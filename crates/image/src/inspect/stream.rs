@@ -1,0 +1,88 @@
+//! What is read from front to back: archives, initrds, kernels, UKIs.
+
+use std::io::{self, Read};
+
+use ironkit_formats::archive::tar;
+use ironkit_tree::{BoxError, Path};
+
+use super::{Looker, Object, boot};
+use crate::read::{self, Ahead};
+
+/// How much is looked at to know what it is: a UKI's table of sections ends long before.
+const HEAD: usize = 64 << 10;
+/// Files of an archive that are a virtual machine's disk.
+const DISKS: [&[u8]; 4] = [b".raw", b".vmdk", b".vhd", b".qcow2"];
+
+impl Looker<'_> {
+    /// What a stream of `size` bytes is.
+    pub(super) fn stream(&self, stream: &mut dyn Read, size: u64, depth: usize) -> Result<Object, BoxError> {
+        let mut stream = Ahead::new(stream);
+        let head = stream.peek(HEAD)?.to_vec();
+        if let Some(kernel) = boot::kernel(&head, size) {
+            return Ok(kernel);
+        }
+        if let Some(program) = self.program(&head, &mut stream, size, depth)? {
+            return Ok(program);
+        }
+        if read::is_gzip(&head) && holds_disk(&mut flate2::read::MultiGzDecoder::new(head.as_slice())) {
+            let mut object = Object::new("gzip", size);
+            let mut unpacked = flate2::read::MultiGzDecoder::new(stream);
+            object.inside.push(self.appliance(&mut unpacked, depth + 1)?);
+            return Ok(object);
+        }
+        if holds_disk(&mut head.as_slice()) {
+            return self.appliance(&mut stream, depth);
+        }
+        let format = match () {
+            () if read::is_tar(&head) => "tar",
+            () => "initrd",
+        };
+        let root = read::read(&mut stream, self.keep)?;
+        let mut object = Object::new(format, size);
+        object.fact("entries", root.len());
+        object.root = Some(root);
+        Ok(object)
+    }
+
+    /// A tar with a disk, and what describes the machine that it belongs to.
+    fn appliance(&self, stream: &mut dyn Read, depth: usize) -> Result<Object, BoxError> {
+        let mut reader = tar::Reader::new(stream);
+        let mut object = Object::new("tar", 0);
+        while let Some(entry) = reader.next_entry()? {
+            let name = String::from_utf8_lossy(&entry.name).into_owned();
+            object.size += entry.size;
+            let inside = match is_disk(&entry.name) {
+                true => {
+                    let disk = (self.spool)(&mut reader)?;
+                    self.anything(disk.as_ref(), depth + 1)?
+                }
+                false => Object::new("file", entry.size),
+            };
+            io::copy(&mut reader, &mut io::sink())?;
+            object.inside.push(inside.called(name));
+        }
+        Ok(object)
+    }
+}
+
+/// Whether one of the first entries of a tar is a disk.
+fn holds_disk(head: &mut dyn Read) -> bool {
+    let mut reader = tar::Reader::new(head);
+    // An OVA has a description and a list of digests before its disk.
+    for _ in 0..3 {
+        match reader.next_entry() {
+            Ok(Some(entry)) if is_disk(&entry.name) => return true,
+            Ok(Some(_)) => {}
+            _ => return false,
+        }
+        if io::copy(&mut reader, &mut io::sink()).is_err() {
+            return false;
+        }
+    }
+    false
+}
+
+fn is_disk(name: &[u8]) -> bool {
+    let at_top = Path::parse(name).is_ok_and(|path| path.parent() == Some(Path::ROOT));
+    at_top && DISKS.iter().any(|ending| name.ends_with(ending))
+}
