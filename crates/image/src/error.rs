@@ -14,6 +14,16 @@ pub enum Error {
     /// An output format of LinuxKit's that this version does not write.
     #[error("the output format `{0}` is not supported yet")]
     PlannedFormat(String),
+    /// Two formats of a build that would be written to the same file.
+    #[error("`{one}` and `{other}` are both written to NAME{file}")]
+    SameFile {
+        /// A format's name.
+        one: &'static str,
+        /// The other one's.
+        other: &'static str,
+        /// What follows NAME.
+        file: &'static str,
+    },
     /// The contents of the tree could not be read.
     #[error("cannot read the contents of the image")]
     Contents(#[source] BoxError),
@@ -74,6 +84,7 @@ impl Error {
                 Some(format!("this version writes {}", names.join(", ")))
             }
             Error::Unsuitable { hint, .. } => hint.clone(),
+            Error::SameFile { .. } => Some("build twice, with another --name or --dir".to_owned()),
             Error::NoLoader { .. } => {
                 Some("--loader IMAGE takes boot loaders from an image that has it".to_owned())
             }

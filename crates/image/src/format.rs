@@ -103,16 +103,6 @@ const PLANNED: &[Format] = &[
     Format::IsoEfi,
     Format::IsoEfiInitrd,
     Format::Iso,
-    Format::Qcow2Bios,
-    Format::Qcow2Efi,
-    Format::Aws,
-    Format::Gcp,
-    Format::Azure,
-    Format::Vhd,
-    Format::DynamicVhd,
-    Format::Vhdx,
-    Format::Vmdk,
-    Format::Ova,
     Format::Rpi3,
     Format::Netboot,
     Format::Oci,
@@ -145,6 +135,58 @@ impl Format {
         )
     }
 
+    /// The file that is of this format alone, by what follows NAME. What is the same in several formats is not here.
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Format::KernelInitrd => "-initrd.img",
+            Format::TarKernelInitrd => "-initrd.tar",
+            Format::Tar | Format::Rpi3 => ".tar",
+            Format::Docker => ".docker",
+            Format::KernelSquashfs => "-squashfs.img",
+            Format::KernelErofs => "-erofs.img",
+            Format::KernelIso | Format::IsoBios => ".iso",
+            Format::IsoEfi => "-efi.iso",
+            Format::IsoEfiInitrd => "-efi-initrd.iso",
+            Format::Iso => "-hybrid.iso",
+            Format::RawBios => "-bios.img",
+            Format::RawEfi => "-efi.img",
+            Format::Raw => ".img",
+            Format::Qcow2Bios => ".qcow2",
+            Format::Qcow2Efi => "-efi.qcow2",
+            Format::Aws => ".raw",
+            Format::Gcp => ".img.tar.gz",
+            Format::Azure => "-azure.vhd",
+            Format::Vhd | Format::DynamicVhd => ".vhd",
+            Format::Vhdx => ".vhdx",
+            Format::Vmdk => ".vmdk",
+            Format::Ova => ".ova",
+            Format::Uki => ".efi",
+            Format::Netboot => ".ipxe",
+            Format::Oci => "-oci.tar",
+        }
+    }
+
+    /// Refuses formats of one build that would be written to the same file.
+    ///
+    /// # Errors
+    /// [`Error::SameFile`].
+    pub fn check(formats: &[Format]) -> Result<(), Error> {
+        for (index, other) in formats.iter().enumerate() {
+            let before = formats[..index].iter();
+            if let Some(one) = before
+                .rev()
+                .find(|one| *one != other && one.file() == other.file())
+            {
+                return Err(Error::SameFile {
+                    one: one.name(),
+                    other: other.name(),
+                    file: other.file(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// LinuxKit's name, where it has that format.
     pub fn name(self) -> &'static str {
         NAMES
@@ -168,6 +210,32 @@ impl FromStr for Format {
             Some((name, format)) if PLANNED.contains(format) => Err(Error::PlannedFormat((*name).to_owned())),
             Some((_, format)) => Ok(*format),
             None => Err(Error::UnknownFormat(name.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_with_the_same_file_are_not_built_together() {
+        for (names, expect) in [
+            ("tar-kernel-initrd,raw,vhd,azure,vhd", ""),
+            (
+                "aws,vhd,dynamic-vhd",
+                "`vhd` and `dynamic-vhd` are both written to NAME.vhd",
+            ),
+            (
+                "kernel+iso,iso-bios",
+                "`kernel+iso` and `iso-bios` are both written to NAME.iso",
+            ),
+            ("tar,rpi3", "`tar` and `rpi3` are both written to NAME.tar"),
+        ] {
+            let known = |name: &str| NAMES.iter().find(|(known, _)| *known == name);
+            let formats: Vec<Format> = names.split(',').map(|name| known(name).unwrap().1).collect();
+            let text = Format::check(&formats).map_or_else(|error| error.to_string(), |()| String::new());
+            assert_eq!(text, expect);
         }
     }
 }

@@ -20,6 +20,7 @@ mod squashfs;
 mod stage;
 mod tar;
 mod uki;
+mod wrap;
 mod xattrs;
 
 use std::cell::OnceCell;
@@ -172,6 +173,16 @@ impl Parts<'_> {
             }
             Format::RawBios | Format::RawEfi | Format::Raw => disk::raw(self, format, outputs),
             Format::Uki => uki::write(self, outputs),
+            Format::Qcow2Bios
+            | Format::Qcow2Efi
+            | Format::Aws
+            | Format::Gcp
+            | Format::Azure
+            | Format::Vhd
+            | Format::DynamicVhd
+            | Format::Vhdx
+            | Format::Vmdk
+            | Format::Ova => wrap::write(self, format, outputs),
             planned => Err(Error::PlannedFormat(planned.name().to_owned())),
         }
     }

@@ -87,6 +87,7 @@ pub fn build(
     destination: Destination,
     watcher: &dyn Watcher,
 ) -> Result<BuildReport> {
+    Format::check(&options.formats)?;
     let build = Build {
         context,
         sources,

@@ -20,4 +20,4 @@ mod writer;
 
 pub use compressed::{Clusters, Compression, compress};
 pub use reader::Qcow2;
-pub use writer::{linked, plain};
+pub use writer::{check, linked, plain};

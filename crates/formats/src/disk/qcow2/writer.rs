@@ -44,7 +44,10 @@ pub fn linked<'a>(
 }
 
 /// Refuses a disk that does not fit.
-pub(super) fn check(size: u64) -> Result<(), FormatError> {
+///
+/// # Errors
+/// [`FormatError::Image`].
+pub fn check(size: u64) -> Result<(), FormatError> {
     blocks::check_size(size, DISK_MAX, NAME)
 }
 
