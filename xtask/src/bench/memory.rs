@@ -32,7 +32,14 @@ pub fn large(shop: &Workshop) -> Result<Vec<Row>> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
-    for output in ["large-initrd.img", "large-kernel", "large-cmdline", "large.tar"] {
+    for output in [
+        "large-initrd.img",
+        "large-kernel",
+        "large-cmdline",
+        "large.tar",
+        "large.vhd",
+        "large.vmdk",
+    ] {
         // One that a failure left out is not there.
         let _ = std::fs::remove_file(shop.ironkit.directory.join(output));
     }
@@ -66,6 +73,13 @@ fn build_large(shop: &Workshop, reference: &str) -> Result<Vec<Row>> {
     let mut tar = shop.build_command("large", &[&minimal, &image]);
     tar.args(["--format", "tar"]);
     rows.extend(cold_and_warm("1 GiB as tar", &tar)?);
+    // A disk that is laid out around its contents, and one that is compressed.
+    for format in ["vhd", "vmdk"] {
+        shop.ironkit.forget_derived()?;
+        let mut disk = shop.build_command("large", &[&minimal, &image]);
+        disk.args(["--format", format]);
+        rows.extend(cold_and_warm(&format!("1 GiB as {format}"), &disk)?);
+    }
     let recipe = manifest("@pkg:large")?;
     let warm = peak_memory(&shop.build_command("large", &[&minimal, &recipe]))?;
     rows.push(Row::new("1 GiB by recipe, warm", warm).limit(LIMIT));
