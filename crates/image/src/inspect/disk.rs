@@ -86,8 +86,9 @@ pub(super) fn table(image: &dyn ReadAt) -> Result<Option<Table>, BoxError> {
         let facts = vec![("uuid", table.guid.to_string())];
         return Ok(Some(("GPT", partitions.collect(), facts)));
     }
-    // A file system begins with a boot sector too, and its table is code or text.
-    if head[510..512] != BOOT_SIGNATURE || is_boot_sector(&head) {
+    // A file system begins with a boot sector too, whose table is code or text; and so does a kernel.
+    let other = is_boot_sector(&head) || super::boot::kernel(&head, image.size()).is_some();
+    if head[510..512] != BOOT_SIGNATURE || other {
         return Ok(None);
     }
     let Ok(table) = mbr::read(image) else {
