@@ -98,7 +98,6 @@ const NAMES: [(&str, Format); 28] = [
 
 /// What this version does not write.
 const PLANNED: &[Format] = &[
-    Format::KernelIso,
     Format::IsoBios,
     Format::IsoEfi,
     Format::IsoEfiInitrd,

@@ -11,6 +11,7 @@ mod error;
 mod format;
 pub mod initrd;
 pub mod inspect;
+mod iso;
 mod kernel;
 mod loaders;
 mod outputs;
@@ -183,6 +184,7 @@ impl Parts<'_> {
             | Format::Vhdx
             | Format::Vmdk
             | Format::Ova => wrap::write(self, format, outputs),
+            Format::KernelIso => iso::kernel_iso(self, outputs),
             planned => Err(Error::PlannedFormat(planned.name().to_owned())),
         }
     }
