@@ -18,6 +18,8 @@ command -v sqv >/dev/null 2>&1 || need gpgv gpgv
 need qemu-system-x86_64 qemu-system-x86
 need qemu-system-aarch64 qemu-system-arm
 need qemu-img qemu-utils
+# Firmware for UEFI, which is no command.
+[ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing="$missing ovmf"
 need skopeo skopeo
 need umoci umoci
 need docker-registry docker-registry

@@ -98,10 +98,6 @@ const NAMES: [(&str, Format); 28] = [
 
 /// What this version does not write.
 const PLANNED: &[Format] = &[
-    Format::IsoBios,
-    Format::IsoEfi,
-    Format::IsoEfiInitrd,
-    Format::Iso,
     Format::Rpi3,
     Format::Netboot,
     Format::Oci,

@@ -185,6 +185,9 @@ impl Parts<'_> {
             | Format::Vmdk
             | Format::Ova => wrap::write(self, format, outputs),
             Format::KernelIso => iso::kernel_iso(self, outputs),
+            Format::IsoBios | Format::IsoEfi | Format::IsoEfiInitrd | Format::Iso => {
+                iso::bootable(self, format, outputs)
+            }
             planned => Err(Error::PlannedFormat(planned.name().to_owned())),
         }
     }

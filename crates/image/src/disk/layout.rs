@@ -283,7 +283,7 @@ impl<'p> Disk<'p> {
 }
 
 /// A FAT file system with these files, which is at the sector `start` of a disk.
-fn volume<'p, const N: usize>(
+pub(crate) fn volume<'p, const N: usize>(
     parts: &Parts,
     files: [(&str, Extents<'p>); N],
     kind: fat::Kind,

@@ -6,7 +6,7 @@ mod layout;
 
 use std::str::FromStr;
 
-pub(crate) use layout::{Size, bios, both, uefi};
+pub(crate) use layout::{Size, bios, both, uefi, volume};
 
 use ironkit_formats::extents::Data;
 

@@ -1,11 +1,15 @@
-//! The root file system as ISO 9660, for a file of its own or a CD.
+//! The root file system as ISO 9660, for a file of its own, and CDs that boot.
+
+mod boot;
 
 use ironkit_formats::extents::Extents;
 use ironkit_formats::filesystem::iso9660::{self, Options};
 use ironkit_tree::{FileSet, Kind, Node, Path};
 
 use crate::stage::{self, FileSystem};
-use crate::{Error, Format, Image, Outputs, Parts, Result, boot, root};
+use crate::{Error, Format, Image, Outputs, Parts, Result, root};
+
+pub(crate) use boot::bootable;
 
 /// The volume's identifier, as LinuxKit has it.
 const VOLUME: &str = "LinuxKit";
@@ -29,7 +33,7 @@ pub(crate) fn kernel_iso(parts: &Parts, outputs: &mut dyn Outputs) -> Result<()>
     };
     let volume = iso9660::layout(&files, image.source, &options)?;
     let iso: Extents = volume.image(Vec::new(), Vec::new())?;
-    boot::kernel_root(image, &parts.boot, ".iso", &iso, outputs)?;
+    crate::boot::kernel_root(image, &parts.boot, ".iso", &iso, outputs)?;
     stage::beside(first, outputs)
 }
 
