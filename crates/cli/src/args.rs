@@ -66,6 +66,8 @@ pub enum Command {
     Size(SizeArguments),
     /// Run a built image in a virtual machine
     Run(Box<RunArguments>),
+    /// Serve a directory over HTTP, for machines that boot from the network
+    Serve(ServeArguments),
     /// Build component images
     Pkg(PkgArguments),
     /// Look into the content store, and fill or empty it
@@ -313,13 +315,19 @@ pub enum Backend {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+What is run is what the file is, not what it is called: ISO images, disks (raw, qcow2, VHD, VHDX, VMDK), programs for UEFI,
+iPXE scripts. A base name means a kernel and what belongs to it. UEFI is used where nothing else can start the image.
+
 Examples:
   ironkit run qemu minimal                            console on this terminal; Ctrl-A X leaves
   ironkit run qemu --publish 8080:80 --mem 512 minimal
   ironkit run qemu --disk size=4G minimal             with a disk, kept in minimal-state/
+  ironkit run qemu --uefi minimal-hybrid.iso          an ISO image as a CD, with UEFI
+  ironkit run qemu --attach usb minimal-hybrid.iso    the same as a USB stick, with a BIOS
+  ironkit run qemu --arch aarch64 minimal-efi.img
   ironkit run qemu --detached minimal                 in the background; the console goes to minimal-state/console")]
 pub struct QemuArguments {
-    /// Base name of the image, as given to `build --name`
+    /// Base name of the image, as given to `build --name`, or a file of a disk, a CD, a UEFI program or an iPXE script
     #[arg(required = true, value_hint = ValueHint::FilePath)]
     pub name: Option<String>,
     /// Number of processors
@@ -334,15 +342,74 @@ pub struct QemuArguments {
     /// A disk: file=PATH,size=1G,format=qcow2; made when it is not there; may be repeated
     #[arg(long, value_name = "DISK")]
     pub disk: Vec<ironkit_vm::DiskSpec>,
-    /// Accelerator: auto, kvm or tcg
-    #[arg(long, default_value = "auto")]
-    pub accel: ironkit_vm::Accel,
-    /// Architecture of the machine: x86_64 or aarch64 [default: this machine's]
+    /// UEFI, also where a BIOS would do
+    #[arg(long)]
+    pub uefi: bool,
+    /// UEFI firmware, instead of the one that is installed
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub fw: Option<PathBuf>,
+    /// How the image is attached: auto, cd, disk or usb
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub attach: ironkit_pipeline::run::Attach,
+    /// The image is a CD, whatever it looks like
+    #[arg(long, conflicts_with = "attach")]
+    pub iso: bool,
+    /// Run NAME-kernel with NAME-initrd.img, also when other files are there
+    #[arg(long, conflicts_with_all = ["iso", "attach"])]
+    pub kernel: bool,
+    /// Run NAME-kernel with NAME-squashfs.img
+    #[arg(long, conflicts_with_all = ["iso", "attach", "kernel"])]
+    pub squashfs: bool,
+    /// Run NAME-kernel with NAME-erofs.img
+    #[arg(long, conflicts_with_all = ["iso", "attach", "kernel", "squashfs"])]
+    pub erofs: bool,
+    /// Accelerator: auto, kvm or tcg [default: $LINUXKIT_QEMU_ACCEL or auto]
+    #[arg(long)]
+    pub accel: Option<ironkit_vm::Accel>,
+    /// Architecture of the machine: x86_64, aarch64 or riscv64 [default: the image's, or else this machine's]
     #[arg(long)]
     pub arch: Option<ironkit_vm::Arch>,
-    /// Network: user or none
-    #[arg(long, default_value = "user")]
-    pub networking: String,
+    /// Network: user, bridge,NAME, tap,NAME or none; may be repeated
+    #[arg(long, value_name = "NETWORK", default_value = "user")]
+    pub networking: Vec<ironkit_pipeline::run::NetworkSpec>,
+    /// Text for the guest's metadata, on a CD
+    #[arg(
+        long,
+        value_name = "TEXT",
+        conflicts_with = "data_file",
+        allow_hyphen_values = true
+    )]
+    pub data: Option<String>,
+    /// The same from a file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub data_file: Option<PathBuf>,
+    /// A folder that the guest can mount by 9p: DIR[,tag=NAME][,ro]; tags are share0, share1 …; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub share: Vec<ironkit_vm::ShareSpec>,
+    /// A folder that the guest can mount by virtiofs: DIR[,tag=NAME]; tags are virtiofs0, virtiofs1 …; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub virtiofs: Vec<ironkit_vm::ShareSpec>,
+    /// The program virtiofsd, instead of the one that is installed
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub virtiofsd: Option<PathBuf>,
+    /// Address of the guest for sockets between it and this machine (vsock), from 3 on
+    #[arg(long, value_name = "CID", value_parser = clap::value_parser!(u32).range(3..))]
+    pub vsock_cid: Option<u32>,
+    /// A Trusted Platform Module 2.0, emulated by swtpm
+    #[arg(long)]
+    pub tpm: bool,
+    /// A USB controller
+    #[arg(long)]
+    pub usb: bool,
+    /// A device in QEMU's spelling: driver[,property=value]; may be repeated
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Vec<String>,
+    /// A screen, in a window
+    #[arg(long)]
+    pub gui: bool,
+    /// QEMU, instead of the one in $PATH
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub qemu: Option<PathBuf>,
     /// Run in the background
     #[arg(long, alias = "detach")]
     pub detached: bool,
@@ -355,6 +422,20 @@ pub struct QemuArguments {
     /// Add this to the kernel's command line
     #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     pub append: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ironkit build -f netboot minimal.yml && ironkit serve     iPXE: chain http://ADDRESS:8080/minimal.ipxe
+  ironkit serve --port 127.0.0.1:8000 --directory out")]
+pub struct ServeArguments {
+    /// Where to listen: [ADDRESS]:PORT
+    #[arg(long, value_name = "ADDRESS", default_value = ":8080")]
+    pub port: String,
+    /// What to serve
+    #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -552,7 +633,7 @@ fn megabytes(text: &str) -> Result<u64, String> {
 
 /// Arguments as people write them: LinuxKit's `--o` and the long flags of its old documentation with one dash.
 pub fn accepted(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    const OLD: [&str; 12] = [
+    const OLD: [&str; 28] = [
         "-format",
         "-name",
         "-dir",
@@ -565,6 +646,22 @@ pub fn accepted(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item
         "-dry-run",
         "-publish",
         "-mem",
+        "-cpus",
+        "-disk",
+        "-uefi",
+        "-fw",
+        "-iso",
+        "-kernel",
+        "-squashfs",
+        "-accel",
+        "-networking",
+        "-data",
+        "-data-file",
+        "-state",
+        "-detached",
+        "-gui",
+        "-usb",
+        "-device",
     ];
     arguments.map(|argument| match argument.to_str() {
         Some(text)

@@ -44,6 +44,19 @@ pub fn context(global: &Global) -> Result<Context, Error> {
     })
 }
 
+/// Where programs are.
+pub fn path() -> std::ffi::OsString {
+    env::var_os("PATH").unwrap_or_default()
+}
+
+/// What runs machines when no argument says it.
+///
+/// # Errors
+/// An accelerator that there is not.
+pub fn accelerator() -> Result<ironkit_vm::Accel, ironkit_vm::SpellingError> {
+    variable("LINUXKIT_QEMU_ACCEL").map_or(Ok(ironkit_vm::Accel::Auto), |name| name.parse())
+}
+
 /// The container engine of this machine: where `DOCKER_HOST` says, or where Docker usually is.
 pub fn engine() -> Engine {
     Engine::new(variable("DOCKER_HOST"), EngineLimits::default())

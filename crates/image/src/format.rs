@@ -59,7 +59,8 @@ pub enum Format {
     Rpi3,
     /// One file that UEFI boots: `NAME.efi`.
     Uki,
-    /// Kernel, initrd and an iPXE script, for machines that boot from the network.
+    /// `NAME-kernel`, `NAME-initrd.img`, `NAME-cmdline` and the iPXE script `NAME.ipxe`, for machines that boot from the
+    /// network.
     Netboot,
     /// Kernel and initrd in an image layout, for registries: `NAME-oci.tar`.
     Oci,
@@ -99,8 +100,6 @@ const NAMES: [(&str, Format); 28] = [
 /// What this version does not write.
 const PLANNED: &[Format] = &[
     Format::Rpi3,
-    Format::Netboot,
-    Format::Oci,
 ];
 
 impl Format {

@@ -14,6 +14,8 @@ pub mod inspect;
 mod iso;
 mod kernel;
 mod loaders;
+mod netboot;
+mod oci;
 mod outputs;
 pub mod read;
 mod root;
@@ -35,6 +37,7 @@ pub use disk::{Arch, DiskOptions, Root};
 pub use error::{Error, Result};
 pub use format::Format;
 pub use ironkit_formats::extents::Sink;
+pub use ironkit_formats::read_at::ReadAt;
 pub use loaders::{Loader, Loaders};
 pub use outputs::Outputs;
 
@@ -188,6 +191,8 @@ impl Parts<'_> {
             Format::IsoBios | Format::IsoEfi | Format::IsoEfiInitrd | Format::Iso => {
                 iso::bootable(self, format, outputs)
             }
+            Format::Netboot => netboot::write(self, outputs),
+            Format::Oci => oci::write(self, outputs),
             planned => Err(Error::PlannedFormat(planned.name().to_owned())),
         }
     }

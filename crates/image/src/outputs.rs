@@ -2,8 +2,11 @@
 
 use crate::{Out, Result};
 
-/// The files that a build makes. They share a base name, which is not known here, and differ in what follows it.
+/// The files that a build makes. They share a base name, and differ in what follows it.
 pub trait Outputs {
+    /// The base name, for files that name others.
+    fn name(&self) -> String;
+
     /// Makes the file NAME followed by `suffix`; `write` gives its bytes.
     ///
     /// # Errors

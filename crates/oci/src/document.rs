@@ -19,6 +19,8 @@ pub mod media {
     pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
     /// An image's configuration.
     pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// The configuration of an artefact that needs none: `{}`.
+    pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
     /// A layer: a tar archive.
     pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
     /// A layer, compressed with gzip.

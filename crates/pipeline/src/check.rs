@@ -36,6 +36,10 @@ impl Compared {
 }
 
 impl Outputs for Compared {
+    fn name(&self) -> String {
+        self.files.name()
+    }
+
     fn create(
         &mut self,
         suffix: &str,

@@ -25,6 +25,7 @@ pub mod provenance;
 pub mod resolve;
 pub mod run;
 pub mod sbom;
+pub mod serve;
 pub mod size;
 pub mod sources;
 pub mod validate;

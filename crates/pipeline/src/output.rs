@@ -240,6 +240,15 @@ impl Files {
 }
 
 impl Outputs for Files {
+    fn name(&self) -> String {
+        let name = match self.suffixes {
+            true => self.base.file_name(),
+            false => self.base.file_stem(),
+        };
+        name.map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
     fn create(
         &mut self,
         suffix: &str,
@@ -308,6 +317,10 @@ impl Out for Stream<'_> {
 }
 
 impl Outputs for Stream<'_> {
+    fn name(&self) -> String {
+        String::new()
+    }
+
     fn create(
         &mut self,
         _suffix: &str,

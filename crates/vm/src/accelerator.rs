@@ -72,6 +72,9 @@ fn obstacle(guest: Arch, host: Option<Arch>, device: &Path) -> Option<String> {
     if host != Some(guest) {
         return Some(format!("KVM cannot run {guest} on this processor"));
     }
+    if guest == Arch::Riscv64 {
+        return Some(format!("there is no way yet to try KVM on {guest}"));
+    }
     match File::options().read(true).write(true).open(device) {
         Ok(_) => None,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -25,6 +25,30 @@ pub enum Error {
         /// Why it could not be run.
         source: io::Error,
     },
+    /// UEFI's firmware is not installed.
+    #[error("UEFI firmware for {arch} is needed, and none was found")]
+    NoFirmware {
+        /// The processor that the machine should have.
+        arch: Arch,
+    },
+    /// A program that a device of the machine needs is not installed.
+    #[error("{program} is needed for {what}, and it was not found")]
+    NoHelper {
+        /// The program that was looked for.
+        program: &'static str,
+        /// What it is needed for.
+        what: &'static str,
+        /// The package that has it.
+        package: &'static str,
+    },
+    /// The kernel's interface for sockets between guests and this computer.
+    #[error(
+        "/dev/vhost-vsock is needed for sockets between the machine and this computer, and it cannot be used"
+    )]
+    NoVsock {
+        /// Why not.
+        source: io::Error,
+    },
     /// KVM was asked for by name, and it does not work.
     #[error("KVM was asked for, but {why}")]
     NoKvm {
@@ -107,10 +131,25 @@ impl Error {
                 let package = match arch {
                     Arch::X86_64 => "qemu-system-x86",
                     Arch::Aarch64 => "qemu-system-arm",
+                    Arch::Riscv64 => "qemu-system-misc",
                 };
                 Some(format!(
                     "on Debian: apt install --no-install-recommends {package}"
                 ))
+            }
+            Error::NoFirmware { arch } => {
+                let package = match arch {
+                    Arch::X86_64 => "ovmf",
+                    Arch::Aarch64 => "qemu-efi-aarch64",
+                    Arch::Riscv64 => "qemu-efi-riscv64",
+                };
+                Some(format!(
+                    "on Debian: apt install {package}; or name the file: --fw FILE"
+                ))
+            }
+            Error::NoHelper { package, .. } => Some(format!("on Debian: apt install {package}")),
+            Error::NoVsock { .. } => {
+                Some("load the module, and be allowed to use the device: modprobe vhost_vsock".to_owned())
             }
             Error::NoQemuImg { .. } => Some(
                 "on Debian: apt install qemu-utils; or use format=raw or format=qcow2, which need no tool"

@@ -79,6 +79,8 @@ pub(crate) fn firmware(arch: Arch) -> Vec<u8> {
             rom
         }
         Arch::Aarch64 => ARM_PROGRAM.to_vec(),
+        // Nobody has written one: see `obstacle`, which comes first.
+        Arch::Riscv64 => Vec::new(),
     }
 }
 
@@ -118,7 +120,7 @@ fn reason(status: ExitStatus, errors: &str) -> String {
 fn exit_device(arch: Arch) -> &'static [&'static str] {
     match arch {
         Arch::X86_64 => &["-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
-        Arch::Aarch64 => &[],
+        Arch::Aarch64 | Arch::Riscv64 => &[],
     }
 }
 
@@ -127,7 +129,7 @@ fn answer(arch: Arch) -> i32 {
     match arch {
         // isa-debug-exit makes `value << 1 | 1` of the value that is written to it.
         Arch::X86_64 => 0x21 << 1 | 1,
-        Arch::Aarch64 => 0,
+        Arch::Aarch64 | Arch::Riscv64 => 0,
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::helpers::Helpers;
 use crate::prepare::prepare;
 use crate::{Arch, Console, Error, Machine, Qmp};
 
@@ -19,6 +20,8 @@ pub struct Running {
     child: Child,
     control: Option<PathBuf>,
     errors: Option<JoinHandle<String>>,
+    /// They end with it.
+    _helpers: Helpers,
 }
 
 /// Finds QEMU for `arch` in `path`, a list of folders as in the environment's `PATH`.
@@ -27,10 +30,43 @@ pub struct Running {
 /// [`Error::NoQemu`], whose hint names the package.
 pub fn find_qemu(arch: Arch, path: &OsStr) -> Result<PathBuf, Error> {
     let program = arch.qemu();
+    find(program, path, &[]).ok_or(Error::NoQemu { program, arch })
+}
+
+/// Finds the daemon that shares folders by virtiofs. Only the one that came with QEMU was ever in `PATH`.
+///
+/// # Errors
+/// [`Error::NoHelper`], whose hint names the package.
+pub fn find_virtiofsd(path: &OsStr) -> Result<PathBuf, Error> {
+    find(
+        "virtiofsd",
+        path,
+        &["/usr/libexec", "/usr/lib/qemu", "/usr/local/lib/qemu"],
+    )
+    .ok_or(Error::NoHelper {
+        program: "virtiofsd",
+        what: "virtiofs",
+        package: "virtiofsd (Debian 12: qemu-system-common)",
+    })
+}
+
+/// Finds the emulator of Trusted Platform Modules.
+///
+/// # Errors
+/// [`Error::NoHelper`], whose hint names the package.
+pub fn find_swtpm(path: &OsStr) -> Result<PathBuf, Error> {
+    find("swtpm", path, &[]).ok_or(Error::NoHelper {
+        program: "swtpm",
+        what: "a TPM",
+        package: "swtpm",
+    })
+}
+
+fn find(program: &str, path: &OsStr, more: &[&str]) -> Option<PathBuf> {
     std::env::split_paths(path)
+        .chain(more.iter().map(PathBuf::from))
         .map(|folder| folder.join(program))
         .find(|file| is_executable(file))
-        .ok_or(Error::NoQemu { program, arch })
 }
 
 /// Starts a machine. With a control socket, it is known to run when this returns; without one, a mistake that
@@ -52,6 +88,7 @@ pub fn start(machine: &Machine, qemu: &Path) -> Result<Running, Error> {
         program: qemu.to_owned(),
         source,
     };
+    let helpers = Helpers::start(machine)?;
     let mut child = command.stderr(Stdio::piped()).spawn().map_err(run)?;
     let errors = child
         .stderr
@@ -61,6 +98,7 @@ pub fn start(machine: &Machine, qemu: &Path) -> Result<Running, Error> {
         child,
         control: machine.qmp.clone(),
         errors,
+        _helpers: helpers,
     };
     running.wait_for_control(machine.arch.qemu()).map(|()| running)
 }
@@ -74,7 +112,11 @@ pub fn run_in_terminal(machine: &Machine, qemu: &Path) -> Result<ExitStatus, Err
         program: qemu.to_owned(),
         source,
     };
-    prepare(machine, qemu)?.status().map_err(run)
+    let mut command = prepare(machine, qemu)?;
+    let helpers = Helpers::start(machine)?;
+    let status = command.status().map_err(run);
+    drop(helpers);
+    status
 }
 
 /// Starts a machine that goes on when this program ends; returns QEMU's process number. QEMU puts itself into the
@@ -90,6 +132,7 @@ pub fn start_detached(machine: &Machine, qemu: &Path) -> Result<u32, Error> {
     let pid_file = pid_file(machine);
     let mut command = prepare(machine, qemu)?;
     command.arg("-daemonize").arg("-pidfile").arg(&pid_file);
+    let helpers = Helpers::start(machine)?;
     let output = command.stdin(Stdio::null()).output().map_err(run)?;
     if !output.status.success() {
         return Err(Error::Exited {
@@ -98,6 +141,7 @@ pub fn start_detached(machine: &Machine, qemu: &Path) -> Result<u32, Error> {
             output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         });
     }
+    helpers.detach();
     let pid = fs::read_to_string(&pid_file).map_err(run)?;
     pid.trim()
         .parse()
@@ -253,7 +297,7 @@ fn tail(mut pipe: impl Read) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Accelerator, Boot, Disk, DiskFormat, Networking, OnReboot, Publish};
+    use crate::{Accelerator, Boot, Bus, Disk, DiskFormat, Firmware, Mode, Network, OnReboot, Publish, Vars};
 
     /// QEMU, or nothing on a machine that lacks it; never nothing in CI.
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
@@ -295,6 +339,7 @@ pub(crate) mod tests {
             accelerator: Accelerator::Tcg,
             cpus: 1,
             memory_mib: 32,
+            firmware: Firmware::Builtin,
             boot: Boot::Kernel {
                 kernel,
                 initrd: None,
@@ -304,13 +349,28 @@ pub(crate) mod tests {
                 path: folder.join("d,1.img"),
                 size_mib: Some(1),
                 format: Some(DiskFormat::Raw),
+                bus: Bus::Board,
             }],
-            networking: Networking::User { publish: Vec::new() },
+            cds: Vec::new(),
+            networks: user(Vec::new()),
+            shares: Vec::new(),
+            vsock_cid: None,
+            tpm: None,
+            usb: false,
+            devices: Vec::new(),
+            screen: false,
             console: Console::Pipe,
             report: Some(folder.join("report")),
             qmp: Some(folder.join("qmp")),
             on_reboot: OnReboot::Exit,
         }
+    }
+
+    fn user(publish: Vec<Publish>) -> Vec<Network> {
+        vec![Network {
+            mode: Mode::User { publish },
+            mac: None,
+        }]
     }
 
     #[test]
@@ -357,7 +417,7 @@ pub(crate) mod tests {
         let port = taken.local_addr().unwrap().port();
         let publish: Vec<Publish> = vec![format!("127.0.0.1:{port}:80").parse().unwrap()];
         let machine = Machine {
-            networking: Networking::User { publish },
+            networks: user(publish),
             ..machine(folder.path())
         };
         let error = start(&machine, &qemu).unwrap_err();
@@ -380,6 +440,7 @@ pub(crate) mod tests {
                 path: path("none"),
                 size_mib,
                 format: Some(DiskFormat::Raw),
+                bus: Bus::Board,
             }]
         };
         for (machine, expect) in [
@@ -396,6 +457,36 @@ pub(crate) mod tests {
                     ..good.clone()
                 },
                 "cannot use the initrd ",
+            ),
+            (
+                Machine {
+                    boot: Boot::Network {
+                        folder: folder.path().to_owned(),
+                        script: "none.ipxe".to_owned(),
+                    },
+                    ..good.clone()
+                },
+                "cannot use the iPXE script ",
+            ),
+            (
+                Machine {
+                    firmware: Firmware::Uefi {
+                        code: path("kernel"),
+                        vars: Some(Vars {
+                            template: path("none"),
+                            path: path("vars"),
+                        }),
+                    },
+                    ..good.clone()
+                },
+                "cannot use the firmware's variables ",
+            ),
+            (
+                Machine {
+                    cds: vec![path("none.iso")],
+                    ..good.clone()
+                },
+                "cannot use the CD ",
             ),
             (
                 Machine {

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::{Accel, Arch, Disk, DiskFormat, Error, Protocol, Publish};
+use crate::{Accel, Arch, Bus, Disk, DiskFormat, Error, Mac, Protocol, Publish};
 
 /// A text that does not say what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub struct SpellingError {
 }
 
 /// A disk as `--disk` spells it: `file=PATH,size=1G,format=qcow2` in any order, or a size alone, or a path
-/// alone. A number without a unit counts MiB.
+/// alone. A number without a unit counts GiB, as in LinuxKit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DiskSpec {
     /// The file, if named.
@@ -30,6 +30,17 @@ pub struct DiskSpec {
     pub format: Option<DiskFormat>,
 }
 
+/// A folder as `--share` and `--virtiofs` spell it: `DIR`, and then `,tag=NAME` and `,ro` as wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShareSpec {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Its name in the guest, if given.
+    pub tag: Option<String>,
+    /// Whether the guest can only read.
+    pub read_only: bool,
+}
+
 impl SpellingError {
     /// How it is spelled.
     pub fn hint(&self) -> Option<String> {
@@ -37,6 +48,7 @@ impl SpellingError {
             PUBLISH => Some("HOST:GUEST, HOST:GUEST/udp or ADDRESS:HOST:GUEST, as in 8080:80".to_owned()),
             DISK => Some("file=PATH,size=1G,format=qcow2, or just 1G".to_owned()),
             ACCEL => Some("auto, kvm or tcg".to_owned()),
+            SHARE => Some("DIR, DIR,tag=NAME or DIR,tag=NAME,ro".to_owned()),
             _ => None,
         }
     }
@@ -61,6 +73,7 @@ impl DiskSpec {
             path,
             size_mib: self.size_mib,
             format,
+            bus: Bus::Board,
         })
     }
 }
@@ -69,6 +82,11 @@ const PUBLISH: &str = "a published port";
 const DISK: &str = "a disk";
 const ACCEL: &str = "an accelerator";
 const ARCH: &str = "a processor architecture";
+const SHARE: &str = "a folder to share";
+const MAC: &str = "a network card's address";
+
+/// QEMU's limit for virtiofs is 36 bytes, that of 9p's mount tags 31.
+const TAG_BYTES: usize = 31;
 
 impl FromStr for Publish {
     type Err = SpellingError;
@@ -146,12 +164,73 @@ impl FromStr for DiskSpec {
     }
 }
 
+impl FromStr for ShareSpec {
+    type Err = SpellingError;
+
+    fn from_str(text: &str) -> Result<ShareSpec, SpellingError> {
+        let error = |problem: String| SpellingError {
+            text: text.to_owned(),
+            expected: SHARE,
+            problem,
+        };
+        let mut words = text.split(',');
+        let mut spec = ShareSpec {
+            folder: words.next().unwrap_or_default().into(),
+            ..ShareSpec::default()
+        };
+        if spec.folder.as_os_str().is_empty() {
+            return Err(error("the folder has no name".to_owned()));
+        }
+        for word in words {
+            match word.split_once('=') {
+                Some(("tag", tag)) if !tag.is_empty() && tag.len() <= TAG_BYTES => {
+                    spec.tag = Some(tag.to_owned());
+                }
+                Some(("tag", _)) => return Err(error(format!("a tag has 1 to {TAG_BYTES} bytes"))),
+                None if word == "ro" => spec.read_only = true,
+                _ => return Err(error(format!("`{word}` is neither tag= nor ro"))),
+            }
+        }
+        Ok(spec)
+    }
+}
+
+impl FromStr for Mac {
+    type Err = SpellingError;
+
+    fn from_str(text: &str) -> Result<Mac, SpellingError> {
+        let mut bytes = text.split(':').map(|byte| match byte.len() {
+            2 => u8::from_str_radix(byte, 16).ok(),
+            _ => None,
+        });
+        let mut mac = [0; 6];
+        let filled = mac.iter_mut().all(|place| match bytes.next().flatten() {
+            Some(byte) => {
+                *place = byte;
+                true
+            }
+            None => false,
+        });
+        let problem = match (filled && bytes.next().is_none(), mac[0] & 1) {
+            (true, 0) => return Ok(Mac(mac)),
+            (true, _) => "it is a group's address",
+            (false, _) => "not six bytes in hexadecimal with colons between them",
+        };
+        Err(SpellingError {
+            text: text.to_owned(),
+            expected: MAC,
+            problem: problem.to_owned(),
+        })
+    }
+}
+
 impl FromStr for Accel {
     type Err = SpellingError;
 
     fn from_str(text: &str) -> Result<Accel, SpellingError> {
         match text {
-            "auto" => Ok(Accel::Auto),
+            // QEMU's and LinuxKit's way to say: the first that works.
+            "auto" | "kvm:tcg" => Ok(Accel::Auto),
             "kvm" => Ok(Accel::Kvm),
             "tcg" => Ok(Accel::Tcg),
             _ => Err(SpellingError {
@@ -171,6 +250,7 @@ impl FromStr for Arch {
         match text {
             "x86_64" | "amd64" => Ok(Arch::X86_64),
             "aarch64" | "arm64" => Ok(Arch::Aarch64),
+            "riscv64" => Ok(Arch::Riscv64),
             _ => Err(SpellingError {
                 text: text.to_owned(),
                 expected: ARCH,
@@ -180,12 +260,12 @@ impl FromStr for Arch {
     }
 }
 
-/// `1G`, `512M` or `512` in MiB; `None` also for nothing at all, and past what fits.
+/// `1G`, `512M` or `1` in MiB; `None` also for nothing at all, and past what fits.
 fn size(text: &str) -> Option<u64> {
     let (number, factor) = match text.as_bytes().last()? {
         b'G' => (&text[..text.len() - 1], 1024),
         b'M' => (&text[..text.len() - 1], 1),
-        _ => (text, 1),
+        _ => (text, 1024),
     };
     // A sign is no part of a size, though `parse` takes one.
     let number = number
@@ -277,13 +357,13 @@ mod tests {
         for (text, expect) in [
             ("1G", disk(None, Some(1024), None)),
             ("512M", disk(None, Some(512), None)),
-            ("512", disk(None, Some(512), None)),
+            ("2", disk(None, Some(2048), None)),
             ("my.img", disk(Some("my.img"), None, None)),
             (
                 "file=my.img,size=1G,format=qcow2",
                 disk(Some("my.img"), Some(1024), Some(DiskFormat::Qcow2)),
             ),
-            ("format=raw,size=3", disk(None, Some(3), Some(DiskFormat::Raw))),
+            ("format=raw,size=3", disk(None, Some(3072), Some(DiskFormat::Raw))),
         ] {
             assert_eq!(text.parse(), Ok(expect), "{text}");
         }
@@ -337,6 +417,48 @@ mod tests {
         assert_eq!("auto".parse(), Ok(Accel::Auto));
         assert_eq!("amd64".parse(), Ok(Arch::X86_64));
         assert!("hvf".parse::<Accel>().is_err());
-        assert!("riscv64".parse::<Arch>().is_err());
+        assert_eq!("riscv64".parse(), Ok(Arch::Riscv64));
+        assert!("s390x".parse::<Arch>().is_err());
+    }
+
+    #[test]
+    fn shares() {
+        let share = |folder: &str, tag: Option<&str>, read_only| ShareSpec {
+            folder: folder.into(),
+            tag: tag.map(str::to_owned),
+            read_only,
+        };
+        for (text, expect) in [
+            ("dir", share("dir", None, false)),
+            ("/a b,ro", share("/a b", None, true)),
+            ("dir,tag=x,ro", share("dir", Some("x"), true)),
+        ] {
+            assert_eq!(text.parse(), Ok(expect), "{text}");
+        }
+        for bad in [
+            "",
+            ",ro",
+            "dir,rw",
+            "dir,tag=",
+            "dir,tag=01234567890123456789012345678901",
+        ] {
+            assert!(bad.parse::<ShareSpec>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_network_cards() {
+        let mac = "02:00:0a:ff:00:01".parse::<Mac>().unwrap();
+        assert_eq!(mac.to_string(), "02:00:0a:ff:00:01");
+        for bad in [
+            "",
+            "02:00:0a:ff:00",
+            "02:00:0a:ff:00:01:02",
+            "2:0:0:0:0:0",
+            "0x:00:0a:ff:00:01",
+            "03:00:0a:ff:00:01",
+        ] {
+            assert!(bad.parse::<Mac>().is_err(), "{bad}");
+        }
     }
 }

@@ -9,6 +9,7 @@ pub mod lock;
 pub mod pkg;
 pub mod run;
 pub mod schema;
+pub mod serve;
 pub mod size;
 pub mod validate;
 pub mod version;

@@ -1,10 +1,7 @@
 //! `ironkit run`.
 
-use std::path::PathBuf;
-
 use ironkit_pipeline::Error;
-use ironkit_pipeline::run::{self, RunOptions};
-use ironkit_vm::{Arch, Console as VmConsole, Networking};
+use ironkit_pipeline::run::{self, Attach, RootFile, RunOptions};
 
 use super::Outcome;
 use crate::args::{Backend, Global, QemuArguments, RunArguments};
@@ -21,8 +18,7 @@ pub fn run(global: &Global, arguments: &RunArguments, console: &Console) -> Outc
         None => &arguments.qemu,
     };
     let context = environment::context(global)?;
-    let options = options(arguments)?;
-    let prepared = run::prepare(&context, &options, console)?;
+    let prepared = run::prepare(&context, &options(arguments)?, console)?;
     console.finish();
     if !arguments.detached {
         let status = ironkit_vm::run_in_terminal(&prepared.machine, &prepared.qemu).map_err(Error::from)?;
@@ -40,55 +36,60 @@ pub fn run(global: &Global, arguments: &RunArguments, console: &Console) -> Outc
     }
     let machine = ironkit_vm::start_detached(&prepared.machine, &prepared.qemu).map_err(Error::from)?;
     console.print(&machine.to_string());
-    console.inform(&format!("console: {}", options.state.join("console").display()));
+    if let Some(state) = &prepared.state {
+        console.inform(&format!("console: {}", state.join("console").display()));
+    }
     Ok(())
 }
 
 fn options(arguments: &QemuArguments) -> Result<RunOptions, Error> {
-    let name = arguments.name.clone().unwrap_or_default();
-    let state = arguments
-        .state
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(format!("{name}-state")));
-    let host = std::env::consts::ARCH.parse::<Arch>();
-    let arch = match arguments.arch {
-        Some(arch) => arch,
-        None => host.map_err(|error| Error::Vm(error.into()))?,
-    };
-    let networking = match arguments.networking.as_str() {
-        "user" => Networking::User {
-            publish: arguments.publish.clone(),
-        },
-        "none" => Networking::None,
-        other => {
-            return Err(Error::NotSupported(format!(
-                "the network `{other}` (user and none are)"
-            )));
-        }
-    };
-    if arguments.detached || arguments.disk.iter().any(|disk| disk.path.is_none()) {
-        std::fs::create_dir_all(&state).map_err(|source| Error::Write {
-            path: state.clone(),
+    let data = match (&arguments.data, &arguments.data_file) {
+        (Some(text), _) => Some(text.clone().into_bytes()),
+        (None, Some(path)) => Some(std::fs::read(path).map_err(|source| Error::Read {
+            path: path.clone(),
             source,
-        })?;
-    }
+        })?),
+        (None, None) => None,
+    };
+    let accel = match arguments.accel {
+        Some(accel) => accel,
+        None => environment::accelerator().map_err(|error| Error::Vm(error.into()))?,
+    };
     Ok(RunOptions {
-        name,
-        arch,
-        accel: arguments.accel,
+        name: arguments.name.clone().unwrap_or_default(),
+        attach: match arguments.iso {
+            true => Attach::Cd,
+            false => arguments.attach,
+        },
+        root: match (arguments.kernel, arguments.squashfs, arguments.erofs) {
+            (true, _, _) => RootFile::Initrd,
+            (_, true, _) => RootFile::Squashfs,
+            (_, _, true) => RootFile::Erofs,
+            _ => RootFile::Auto,
+        },
+        arch: arguments.arch,
+        accel,
+        uefi: arguments.uefi,
+        firmware: arguments.fw.clone(),
         cpus: arguments.cpus,
         memory_mib: arguments.mem,
         disks: arguments.disk.clone(),
-        networking,
-        console: if arguments.detached {
-            VmConsole::File(state.join("console"))
-        } else {
-            VmConsole::Terminal
-        },
+        networks: arguments.networking.clone(),
+        publish: arguments.publish.clone(),
+        shares: arguments.share.clone(),
+        virtiofs: arguments.virtiofs.clone(),
+        virtiofsd: arguments.virtiofsd.clone(),
+        data,
+        vsock_cid: arguments.vsock_cid,
+        tpm: arguments.tpm,
+        usb: arguments.usb,
+        devices: arguments.device.clone(),
+        screen: arguments.gui,
+        detached: arguments.detached,
         report: arguments.report.clone(),
-        qmp: arguments.detached.then(|| state.join("qmp")),
-        state,
+        state: arguments.state.clone(),
         append: arguments.append.clone(),
-        path: std::env::var_os("PATH").unwrap_or_default(),
+        qemu: arguments.qemu.clone(),
+        path: environment::path(),
     })
 }

@@ -6,6 +6,7 @@
 
 mod ahead;
 mod initrd;
+pub mod medium;
 mod tar;
 
 use std::collections::BTreeMap;
