@@ -98,9 +98,7 @@ const NAMES: [(&str, Format); 28] = [
 ];
 
 /// What this version does not write.
-const PLANNED: &[Format] = &[
-    Format::Rpi3,
-];
+const PLANNED: &[Format] = &[Format::Rpi3];
 
 impl Format {
     /// Whether it is a single file that is written from front to back.
