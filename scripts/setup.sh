@@ -31,6 +31,7 @@ need sfdisk fdisk
 need fsck.erofs erofs-utils
 need e2fsck e2fsprogs
 need git git
+need faketime faketime
 need fsck.fat dosfstools
 need mdir mtools
 need xorriso xorriso

@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use ironkit_tests::layout::{DIRECTORY, FILE, HARD_LINK, Layout, SYMLINK, digest, entry, tar};
 use ironkit_tests::{Sandbox, copy, ironkit, judge, run, succeed, workspace};
 
@@ -53,12 +55,21 @@ fn is_foreign(format: &str) -> bool {
     format == "rpi3"
 }
 
+/// As much of an x86 kernel as anybody looks at: its magic number and its version.
+fn kernel() -> String {
+    let mut bytes = vec![0; 4096];
+    bytes[0x202..0x206].copy_from_slice(b"HdrS");
+    bytes[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
+    bytes[0x300..0x30e].copy_from_slice(b"6.1.2-test (x)");
+    String::from_utf8(bytes).unwrap()
+}
+
 /// A sandbox with small images, whatever the tests of other files build.
 fn small() -> Sandbox {
     let sandbox = Sandbox::with_components();
     sandbox.stock_loaders();
     let mut layout = Layout::new(&sandbox.path("layout"));
-    let kernel = tar(&[entry(FILE, "kernel", &"the kernel\n".repeat(1000))]);
+    let kernel = tar(&[entry(FILE, "kernel", &kernel())]);
     let text: String = (0..20_000).map(|number| format!("{number}\n")).collect();
     let init = tar(&[
         entry(FILE, "init", "the first program"),
@@ -158,7 +169,7 @@ fn every_format_is_the_same_for_everybody_and_nothing_is_run() {
         command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
         command
             .arg(&faketime)
-            .arg("+400d")
+            .arg("2031-02-03 04:05:06")
             .arg(&taskset)
             .args(["-c", "0"]);
         command.args(["sh", "-c", "umask 077; LD_PRELOAD=\"$LD_PRELOAD $0\" exec \"$@\""]);
@@ -197,4 +208,46 @@ fn every_format_has_the_bytes_that_it_had() {
         fs::write(&known, &lines).unwrap();
     }
     assert_eq!(lines, fs::read_to_string(&known).unwrap_or_default());
+}
+
+/// All of an inspected file: itself and what is inside, however deep.
+fn objects(object: &Value) -> Vec<&Value> {
+    let inside = object["inside"].as_array().unwrap();
+    std::iter::once(object)
+        .chain(inside.iter().flat_map(objects))
+        .collect()
+}
+
+#[test]
+fn every_format_is_read_again() {
+    let sandbox = small();
+    for format in formats().iter().filter(|format| !is_foreign(format)) {
+        let folder = format!("out/{format}");
+        fs::create_dir_all(sandbox.path(&folder)).unwrap();
+        succeed(sandbox.command(ironkit()).args(build(format)));
+        let (mut kernels, mut components) = (0, 0);
+        for name in files(&sandbox.path(&folder)).into_keys() {
+            let name = format!("{folder}/{}", name.display());
+            if name.ends_with("-cmdline") || name.ends_with(".ipxe") {
+                continue;
+            }
+            let text = succeed(&mut sandbox.ironkit(["inspect", "--json", &name]));
+            let found: Value = serde_json::from_str(&text).unwrap();
+            let versions = objects(&found)
+                .into_iter()
+                .filter(|it| it["facts"]["version"] == "6.1.2-test");
+            kernels += versions.count();
+            let listed = found["components"].as_array().unwrap();
+            components += listed.iter().filter(|it| it["name"] == "service s").count();
+            // The same for people.
+            let shown = succeed(&mut sandbox.ironkit(["inspect", &name]));
+            assert!(shown.starts_with(&name), "{shown}");
+        }
+        let is_archive = matches!(format.as_str(), "tar" | "docker" | "tar-kernel-initrd" | "oci");
+        assert_eq!(
+            (kernels, components),
+            if is_archive { (kernels, components) } else { (1, 1) },
+            "{format}"
+        );
+    }
 }

@@ -19,6 +19,9 @@ const TEXT_MAX: u64 = 4096;
 /// Offsets in a bzImage: the magic `HdrS`, and where the version's text is (Documentation/arch/x86/boot.rst).
 const HDRS: std::ops::Range<usize> = 0x202..0x206;
 const VERSION: usize = 0x20e;
+/// Offsets of the number of setup sectors, and of what follows these, in units of 16 bytes.
+const SETUP_SECTORS: usize = 0x1f1;
+const SIZE: usize = 0x1f4;
 /// Offset and value of an arm64 Image's magic (Documentation/arch/arm64/booting.rst).
 const ARM64: std::ops::Range<usize> = 0x38..0x3c;
 /// Machines of PE files.
@@ -44,6 +47,16 @@ pub(super) fn kernel(head: &[u8], size: u64) -> Option<Object> {
         return Some(object);
     }
     None
+}
+
+/// How long the x86 kernel is that begins so, as its header has it: the sectors of its setup, and the rest in units of 16.
+pub(super) fn kernel_size(head: &[u8]) -> Option<u64> {
+    if head.get(HDRS) != Some(b"HdrS") {
+        return None;
+    }
+    let setup = u64::from(*head.get(SETUP_SECTORS)?);
+    let rest: [u8; 4] = head.get(SIZE..SIZE + 4)?.try_into().ok()?;
+    Some((setup + 1) * 512 + u64::from(u32::from_le_bytes(rest)) * 16)
 }
 
 /// The beginning of something, which knows how long all of it is.

@@ -16,6 +16,12 @@ const BOOT_SIGNATURE: [u8; 2] = [0x55, 0xaa];
 impl Looker<'_> {
     /// What `image` is, if it is a disk.
     pub(super) fn disk(&self, image: &dyn ReadAt, depth: usize) -> Result<Option<Object>, BoxError> {
+        if let Some(disk) = ironkit_formats::disk::open(image)? {
+            let mut object = Object::new(disk.format.name(), disk.size());
+            object.fact("file", image.size());
+            object.inside.push(self.anything(&disk, depth + 1)?);
+            return Ok(Some(object));
+        }
         let Some((format, partitions, facts)) = table(image)? else {
             return Ok(None);
         };

@@ -6,7 +6,7 @@ use ironkit_formats::filesystem::{Entry, EntryKind, Visitor, erofs, ext4, fat, i
 use ironkit_formats::read_at::{ReadAt, ReadError};
 use ironkit_tree::{BoxError, Digest, Hasher, Path};
 
-use super::{Looker, Object, disk};
+use super::{Looker, Object, boot, disk};
 use crate::read::{self, Collector, Listing};
 
 /// A magic number: its offset and bytes.
@@ -18,6 +18,10 @@ const EXT4: Magic = (1080, &[0x53, 0xef]);
 /// A FAT volume: how its first sector ends, and its type, of FAT12 and 16 or of FAT32.
 const FAT: Magic = (510, &[0x55, 0xaa]);
 const FAT_TYPES: [Magic; 2] = [(54, b"FAT"), (82, b"FAT32")];
+
+/// Bytes of a CD's block, and the blocks among which its descriptors end.
+const ISO_BLOCK: u64 = 2048;
+const DESCRIPTORS: std::ops::Range<u64> = 17..64;
 
 /// Where boot loaders have their files in root file systems.
 const BOOT: [&str; 2] = ["boot", "EFI"];
@@ -116,13 +120,25 @@ impl Looker<'_> {
             object.fact("entries", listing.len());
             object.root = Some(listing);
         }
-        if kind == Kind::Iso
-            && let Some((_, partitions, _)) = disk::table(image)?
-        {
-            object.inside.extend(self.partitions(image, partitions, depth)?);
+        if kind == Kind::Iso {
+            object.inside.extend(unnamed_kernel(image));
+            if let Some((_, partitions, _)) = disk::table(image)? {
+                object.inside.extend(self.partitions(image, partitions, depth)?);
+            }
         }
         Ok(Some(object))
     }
+}
+
+/// The kernel that a BIOS's boot loader reads by its sectors: it has no name, and comes right behind the descriptors.
+fn unnamed_kernel(image: &dyn ReadAt) -> Option<Object> {
+    let mut blocks = DESCRIPTORS;
+    blocks.find_map(|block| {
+        let (offset, mut head) = (block * ISO_BLOCK, vec![0; 4096]);
+        image.read_exact_at(&mut head, offset).ok()?;
+        let size = boot::kernel_size(&head)?;
+        Some(boot::kernel(&head, size)?.called("kernel").at(offset))
+    })
 }
 
 /// The files of a file system so far.

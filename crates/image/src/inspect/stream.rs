@@ -3,15 +3,15 @@
 use std::io::{self, Read};
 
 use ironkit_formats::archive::tar;
-use ironkit_tree::{BoxError, Path};
+use ironkit_tree::BoxError;
 
 use super::{Looker, Object, boot};
 use crate::read::{self, Ahead};
 
 /// How much is looked at to know what it is: a UKI's table of sections ends long before.
 const HEAD: usize = 64 << 10;
-/// Files of an archive that are a virtual machine's disk.
-const DISKS: [&[u8]; 4] = [b".raw", b".vmdk", b".vhd", b".qcow2"];
+/// The file of such a tar.
+const DISK: &[u8] = b"disk.raw";
 
 impl Looker<'_> {
     /// What a stream of `size` bytes is.
@@ -30,13 +30,7 @@ impl Looker<'_> {
             object.inside.push(self.appliance(&mut unpacked, depth + 1)?);
             return Ok(object);
         }
-        if holds_disk(&mut head.as_slice()) {
-            return self.appliance(&mut stream, depth);
-        }
-        let format = match () {
-            () if read::is_tar(&head) => "tar",
-            () => "initrd",
-        };
+        let format = if read::is_tar(&head) { "tar" } else { "initrd" };
         let root = read::read(&mut stream, self.keep)?;
         let mut object = Object::new(format, size);
         object.fact("entries", root.len());
@@ -44,14 +38,14 @@ impl Looker<'_> {
         Ok(object)
     }
 
-    /// A tar with a disk, and what describes the machine that it belongs to.
+    /// A compressed tar with a disk, as Google takes it.
     fn appliance(&self, stream: &mut dyn Read, depth: usize) -> Result<Object, BoxError> {
         let mut reader = tar::Reader::new(stream);
         let mut object = Object::new("tar", 0);
         while let Some(entry) = reader.next_entry()? {
             let name = String::from_utf8_lossy(&entry.name).into_owned();
             object.size += entry.size;
-            let inside = match is_disk(&entry.name) {
+            let inside = match entry.name == DISK {
                 true => {
                     let disk = (self.spool)(&mut reader)?;
                     self.anything(disk.as_ref(), depth + 1)?
@@ -65,24 +59,8 @@ impl Looker<'_> {
     }
 }
 
-/// Whether one of the first entries of a tar is a disk.
+/// Whether the first entry of a tar is a disk.
 fn holds_disk(head: &mut dyn Read) -> bool {
-    let mut reader = tar::Reader::new(head);
-    // An OVA has a description and a list of digests before its disk.
-    for _ in 0..3 {
-        match reader.next_entry() {
-            Ok(Some(entry)) if is_disk(&entry.name) => return true,
-            Ok(Some(_)) => {}
-            _ => return false,
-        }
-        if io::copy(&mut reader, &mut io::sink()).is_err() {
-            return false;
-        }
-    }
-    false
-}
-
-fn is_disk(name: &[u8]) -> bool {
-    let at_top = Path::parse(name).is_ok_and(|path| path.parent() == Some(Path::ROOT));
-    at_top && DISKS.iter().any(|ending| name.ends_with(ending))
+    let first = tar::Reader::new(head).next_entry();
+    first.is_ok_and(|entry| entry.is_some_and(|entry| entry.name == DISK))
 }
