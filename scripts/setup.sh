@@ -28,6 +28,9 @@ need cpio cpio
 need unsquashfs squashfs-tools
 need sgdisk gdisk
 need sfdisk fdisk
+need sbsign sbsigntool
+need objdump binutils
+[ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing="$missing ovmf"
 need fsck.erofs erofs-utils
 need e2fsck e2fsprogs
 need git git

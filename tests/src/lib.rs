@@ -5,6 +5,7 @@
 //! a test fails.
 
 mod components;
+mod disk;
 mod http;
 pub mod initrd;
 mod judge;
@@ -16,6 +17,7 @@ mod sandbox;
 mod serial;
 
 pub use components::copy;
+pub use disk::{Firmware, boots};
 pub use http::{Response, free_port, http_get};
 pub use judge::{judge, python, shared, workspace};
 pub use machine::Machine;

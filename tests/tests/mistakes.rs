@@ -180,14 +180,7 @@ fn arguments() {
     let cases: &[(&str, &[&str])] = &[
         ("build", &["<MANIFEST>", "Usage: ironkit build"]),
         ("build none.yml", &["cannot read none.yml", "No such file"]),
-        (
-            "build --format iso-bios m.yml",
-            &["`iso-bios` is not supported yet"],
-        ),
-        (
-            "build --format kernel+initrd,aws m.yml",
-            &["`aws` is not supported yet"],
-        ),
+        ("build --format rpi3 m.yml", &["`rpi3` is not supported yet"]),
         (
             "build --format tarball m.yml",
             &["`tarball` is not an output format", "hint: "],

@@ -202,7 +202,7 @@ fn outputs_that_do_not_go_together_are_refused() {
     for (arguments, expect) in [
         (&["-f", "tar,kernel+initrd"][..], "can only be the one format"),
         (&["-f", "nothing"], "is not an output format"),
-        (&["-f", "raw-bios"], "is not supported yet"),
+        (&["-f", "rpi3"], "is not supported yet"),
         (&["--size", "4X"], "expected a number of MiB"),
         (&["-o", "x", "--name", "y"], "cannot be used with"),
         (&["-o", "x", "-f", "kernel+initrd"], "takes one file"),
