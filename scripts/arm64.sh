@@ -30,6 +30,7 @@ std=$(cd "$std" && pwd)
 
 # Sources of our own: nothing of this machine's configuration changes.
 keyring=$(find /usr/share/keyrings -name 'debian-archive-keyring.*' | head -n 1)
+# The mirror of the machine's own sources, but for the one with security updates.
 mirror=${IRONKIT_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep -v security | head -n 1)}
 for suite in trixie-backports sid; do
 	echo "deb [arch=amd64 signed-by=$keyring] $mirror $suite main"

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use ironkit_tree::{BoxError, Content, Digest, Hasher, Source};
 
 /// Zeros are written in pieces of this many bytes where there are no holes.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Where an image is written to, from front to back.
 pub trait Sink: Write {
@@ -50,7 +50,7 @@ pub trait Data: Send + Sync {
 
     /// Which ranges of bytes are more than a hole, in their order, neighbours joined.
     fn occupied(&self) -> Vec<Range<u64>> {
-        Vec::from([0..self.size()])
+        std::iter::once(0..self.size()).collect()
     }
 
     /// Writes exactly [`size`](Data::size) bytes.
@@ -169,7 +169,7 @@ impl Data for Extents<'_> {
         for extent in &self.extents {
             let inside = match extent {
                 Extent::Zeros(_) => Vec::new(),
-                Extent::Bytes(bytes) => Vec::from([0..bytes.len() as u64]),
+                Extent::Bytes(bytes) => std::iter::once(0..bytes.len() as u64).collect(),
                 Extent::Data(data) => data.occupied(),
             };
             for range in inside {

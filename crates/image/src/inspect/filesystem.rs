@@ -195,9 +195,7 @@ impl Files<'_> {
 
     fn is_for_boot(&self, path: &Path) -> bool {
         let below = |folder: &&str| Path::parse(folder).is_ok_and(|folder| path.below(&folder).is_some());
-        self.boots
-            || BOOT.iter().any(|folder| below(&folder))
-            || path.parent() == Some(Path::ROOT) && is_boot_file(path)
+        self.boots || BOOT.iter().any(below) || path.parent() == Some(Path::ROOT) && is_boot_file(path)
     }
 }
 

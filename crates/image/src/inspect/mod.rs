@@ -74,12 +74,15 @@ impl Object {
     }
 }
 
+/// What makes a stream something that can be read anywhere.
+pub type Spool<'s> = dyn Fn(&mut dyn Read) -> std::io::Result<Box<dyn ReadAt>> + 's;
+
 /// How an image is looked at.
 pub struct Looker<'a> {
     /// Of which files of a root file system the content is wanted.
     pub keep: &'a dyn Fn(&Path) -> bool,
     /// Makes a stream something that can be read anywhere: a disk in a compressed archive.
-    pub spool: &'a dyn Fn(&mut dyn Read) -> std::io::Result<Box<dyn ReadAt>>,
+    pub spool: &'a Spool<'a>,
 }
 
 impl Looker<'_> {

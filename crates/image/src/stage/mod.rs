@@ -46,7 +46,6 @@ pub(crate) enum FileSystem {
     Squashfs,
     Erofs,
     Iso,
-    Ext4,
 }
 
 impl FileSystem {
@@ -56,7 +55,6 @@ impl FileSystem {
             FileSystem::Squashfs => "squashfs",
             FileSystem::Erofs => "erofs",
             FileSystem::Iso => "isofs",
-            FileSystem::Ext4 => "ext4",
         }
     }
 }

@@ -50,9 +50,9 @@ pub fn html(sizes: &Sizes, title: &str) -> String {
     let title = escaped(title);
     let mut rows = String::new();
     for (rank, component) in sizes.components.iter().enumerate() {
-        let _ = write!(
+        let _ = writeln!(
             rows,
-            "<tr><td><i style=\"background:hsl({} 55% 60%)\"></i>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            "<tr><td><i style=\"background:hsl({} 55% 60%)\"></i>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             hue(rank),
             escaped(&component.name),
             bytes(component.size),

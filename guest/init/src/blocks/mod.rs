@@ -50,8 +50,11 @@ pub enum Wanted {
     PartLabel(String),
 }
 
+/// A word for `root=`, udev's folder, and what both mean.
+type KnownBy = (&'static str, &'static str, fn(String) -> Wanted);
+
 /// Words in front of what a device is known by, for `root=` and as udev's folders.
-const KNOWN_BY: [(&str, &str, fn(String) -> Wanted); 4] = [
+const KNOWN_BY: [KnownBy; 4] = [
     ("LABEL=", "disk/by-label/", Wanted::Label),
     ("UUID=", "disk/by-uuid/", Wanted::Uuid),
     ("PARTUUID=", "disk/by-partuuid/", Wanted::PartUuid),

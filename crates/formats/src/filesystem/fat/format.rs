@@ -161,11 +161,11 @@ pub struct Boot {
 
 impl Boot {
     /// The boot sector (specification, section 3).
-    pub fn encode(&self) -> [u8; SECTOR as usize] {
+    pub fn encode(&self) -> [u8; 512] {
         let geometry = &self.geometry;
         let wide = geometry.width == Width::Fat32;
         let low = |value: u32| u16::try_from(value).unwrap_or(0);
-        let mut sector = Fields([0; SECTOR as usize]);
+        let mut sector = Fields([0; 512]);
         // The number behind the jump's opcode counts from the next instruction.
         let code = if wide { 90 } else { 62 };
         sector.put(0, &[0xeb, if wide { 88 } else { 60 }, 0x90]);
@@ -205,8 +205,8 @@ impl Boot {
 }
 
 /// FSInfo (specification, section 5): how many clusters are free, and where to look for one first.
-pub fn fsinfo(free: u32, next: u32) -> [u8; SECTOR as usize] {
-    let mut sector = Fields([0; SECTOR as usize]);
+pub fn fsinfo(free: u32, next: u32) -> [u8; 512] {
+    let mut sector = Fields([0; 512]);
     sector.put(0, b"RRaA");
     sector.put(484, b"rrAa");
     sector.put(488, &free.to_le_bytes());
@@ -303,8 +303,8 @@ pub fn timestamp(seconds: i64) -> (u16, u16) {
         days -= length;
         month += 1;
     }
-    let time = (second / 3600) << 11 | (second / 60 % 60) << 5 | (second % 60) / 2;
-    let date = (year - 1980) << 9 | month << 5 | (days + 1);
+    let time = ((second / 3600) << 11) | ((second / 60 % 60) << 5) | (second % 60 / 2);
+    let date = ((year - 1980) << 9) | (month << 5) | (days + 1);
     (u16::try_from(time).unwrap_or(0), u16::try_from(date).unwrap_or(0))
 }
 

@@ -126,8 +126,7 @@ fn smallest(demand: &Demand, kind: Kind) -> Option<Geometry> {
 /// The geometry of so many sectors, if it is one of that width and holds what is demanded.
 fn of_size(demand: &Demand, width: Width, cluster: u32, sectors: u64) -> Option<Geometry> {
     let root_entries = demand.root_entries(width);
-    let clusters =
-        |table: u64| sectors.checked_sub(data(width, table, root_entries)).unwrap_or(0) / u64::from(cluster);
+    let clusters = |table: u64| sectors.saturating_sub(data(width, table, root_entries)) / u64::from(cluster);
     // The smallest table that has room for all clusters beside it: the larger the table, the fewer they are.
     let (mut low, mut high) = (1, table(width, sectors / u64::from(cluster)));
     while low < high {

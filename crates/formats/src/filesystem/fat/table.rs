@@ -30,8 +30,7 @@ impl Table {
         let chained = self.chains.iter().flat_map(move |&count| {
             let (first, end) = (next, next + count);
             next = end;
-            let links = (first + 1..end).chain([self.width.end()]);
-            links
+            (first + 1..end).chain([self.width.end()])
         });
         [self.width.first(), self.width.end()].into_iter().chain(chained)
     }

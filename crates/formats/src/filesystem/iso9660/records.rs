@@ -119,12 +119,11 @@ pub fn root(entries: &Entries, places: &Places) -> Vec<u8> {
     record
 }
 
+/// How numbers of 32 and 16 bits are written.
+pub type Order = (fn(u32) -> [u8; 4], fn(u16) -> [u8; 2]);
+
 /// A path table (ECMA-119, 6.9 and 9.4), with numbers as `order` writes them.
-pub fn path_table(
-    hierarchy: &Hierarchy,
-    places: &Places,
-    order: (fn(u32) -> [u8; 4], fn(u16) -> [u8; 2]),
-) -> Vec<u8> {
+pub fn path_table(hierarchy: &Hierarchy, places: &Places, order: Order) -> Vec<u8> {
     let mut table = Vec::new();
     for (directory, (block, _)) in hierarchy.directories.iter().zip(&places.directories) {
         table.push(u8::try_from(directory.identifier.len()).unwrap_or(u8::MAX));

@@ -111,7 +111,7 @@ impl Table {
         let mut header = Vec::with_capacity(HEADER);
         header.extend(SIGNATURE);
         header.extend(REVISION.to_le_bytes());
-        header.extend((HEADER as u32).to_le_bytes());
+        header.extend(number(HEADER).to_le_bytes());
         header.extend([0; 4]);
         header.extend([0; 4]);
         header.extend(here.to_le_bytes());
@@ -120,8 +120,8 @@ impl Table {
         header.extend((self.sectors - RESERVED_END - 1).to_le_bytes());
         header.extend(self.guid.bytes());
         header.extend(at.to_le_bytes());
-        header.extend((ENTRIES as u32).to_le_bytes());
-        header.extend((ENTRY as u32).to_le_bytes());
+        header.extend(number(ENTRIES).to_le_bytes());
+        header.extend(number(ENTRY).to_le_bytes());
         header.extend(crc(entries).to_le_bytes());
         let own = crc(&header);
         header[HEADER_CRC..][..4].copy_from_slice(&own.to_le_bytes());
@@ -159,3 +159,8 @@ pub(super) fn crc(bytes: &[u8]) -> u32 {
 
 const _: () = assert!(ENTRIES_SECTORS * SECTOR == (ENTRIES * ENTRY) as u64);
 const _: () = assert!(RESERVED_END == ENTRIES_SECTORS + 1 && FIRST_USABLE == ENTRIES_SECTORS + 2);
+
+/// A size of the table's own, all of which are small.
+fn number(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
