@@ -20,7 +20,7 @@ fn the_example_boots_on_arm64() {
     succeed(sandbox.ironkit(build).args(arguments));
     let port = free_port();
     let publish = format!("127.0.0.1:{port}:80");
-    let mut machine = Machine::start(&mut sandbox.ironkit([
+    let machine = Machine::start(&mut sandbox.ironkit([
         "run",
         "qemu",
         "--arch",

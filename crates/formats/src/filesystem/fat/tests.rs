@@ -7,6 +7,7 @@ use ironkit_tree::{Digest, Path};
 use super::{File, Kind, Options, Width, layout, read};
 use crate::extents::{Data, Extents};
 use crate::filesystem::EntryKind;
+use crate::read_at::ReadAt;
 
 fn options(kind: Kind) -> Options {
     Options {
@@ -43,7 +44,7 @@ fn written(files: &[File], options: &Options) -> (Vec<u8>, Vec<u64>, Width) {
     (image, volume.offsets, volume.width)
 }
 
-fn listed(image: &Vec<u8>) -> Vec<(String, Option<Vec<u8>>, i64)> {
+fn listed(image: &dyn ReadAt) -> Vec<(String, Option<Vec<u8>>, i64)> {
     let mut found = Vec::new();
     let info = read(image, &mut |entry, content| {
         let mut bytes = Vec::new();

@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let change: [(&str, fn(&mut Table)); 9] = [
+        type Change = fn(&mut Table);
+        let change: [(&str, Change); 9] = [
             ("before the first", |table| table.partitions[1].start = 33),
             ("behind the last", |table| table.partitions[0].sectors = 160),
             ("empty", |table| table.partitions[0].sectors = 0),
