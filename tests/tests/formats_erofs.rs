@@ -11,7 +11,8 @@ use std::process::Command;
 use ironkit_formats::extents::Data;
 use ironkit_formats::filesystem::erofs::{Options, Volume, layout};
 use ironkit_formats::filesystem::{Entry, EntryKind};
-use ironkit_tests::{judge, succeed};
+use ironkit_tests::layout::{DIRECTORY, FILE, HARD_LINK, Layout, SYMLINK, entry, tar};
+use ironkit_tests::{Sandbox, judge, succeed};
 use ironkit_tree::{BoxError, Digest, FileSet, Kind, Node, Path, Source};
 
 /// Everything is inline here.
@@ -265,4 +266,51 @@ fn images_of_mkfs_are_read_and_no_smaller() {
     let compressed = Volume::open(&image).unwrap().unwrap().visit(&mut |_, _| Ok(()));
     let error = compressed.unwrap_err().to_string();
     assert!(error.contains("compressed"), "{error}");
+}
+
+#[test]
+fn a_root_file_system_has_everything_but_what_boots_it() {
+    let sandbox = Sandbox::new();
+    let mut layout = Layout::new(&sandbox.path("layout"));
+    let kernel = layout.image("amd64", &[tar(&[entry(FILE, "kernel", "the kernel")])]);
+    layout.name(kernel, "docker.io/tests/kernel:1");
+    let files = [
+        entry(DIRECTORY, "bin", ""),
+        entry(FILE, "bin/busybox", "a program"),
+        entry(HARD_LINK, "bin/ls", "bin/busybox"),
+        entry(SYMLINK, "sbin", "bin"),
+    ];
+    let init = layout.image("amd64", &[tar(&files)]);
+    layout.name(init, "docker.io/tests/init:1");
+    sandbox.write("images.tar", layout.archive());
+    succeed(&mut sandbox.ironkit(["cache", "import", "images.tar"]));
+    sandbox.write(
+        "m.yml",
+        "kernel: {image: \"tests/kernel:1\", cmdline: console=ttyS0, tar: none}\n\
+         init: [\"tests/init:1\"]\n\
+         files: [{path: etc/motd, contents: hello}, {path: boot/more, contents: not here}]\n",
+    );
+    let build = ["build", "--arch", "amd64", "--format", "kernel+erofs", "m.yml"];
+    succeed(&mut sandbox.ironkit(build));
+    let image = sandbox.path("m-erofs.img");
+    let found = read(&image);
+    let content = |name: &str| found.get(&path(name)).map(|(_, content)| content.as_slice());
+    for (name, expect) in [
+        ("etc/motd", Some(&b"hello"[..])),
+        ("bin/busybox", Some(b"a program")),
+        ("bin/ls", Some(b"a program")),
+        ("boot", Some(b"")),
+        ("boot/more", None),
+        ("boot/kernel", None),
+    ] {
+        assert_eq!(content(name), expect, "{name}");
+    }
+    assert_eq!(found[&Path::ROOT].0.mode, 0o755);
+    assert_eq!(found[&path("sbin")].0.kind, EntryKind::Symlink(b"bin".to_vec()));
+    if let Some(fsck) = judge("fsck.erofs") {
+        run(&fsck, &[image.as_ref()]);
+    }
+    let bytes = fs::read(&image).unwrap();
+    succeed(&mut sandbox.ironkit(build));
+    assert!(fs::read(&image).unwrap() == bytes, "the same again");
 }

@@ -83,6 +83,7 @@ fn each_format_has_linuxkits_names() {
         ("tar-kernel-initrd", &["m-initrd.tar"]),
         ("tar", &["m.tar"]),
         ("docker", &["m.docker"]),
+        ("kernel+erofs", &["m-cmdline", "m-erofs.img", "m-kernel"]),
         (
             "kernel+initrd,tar-kernel-initrd",
             &["m-cmdline", "m-initrd.img", "m-initrd.tar", "m-kernel"],

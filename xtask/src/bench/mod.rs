@@ -5,6 +5,7 @@
 
 mod boot;
 mod build;
+mod erofs;
 mod images;
 mod many;
 mod measure;
@@ -69,6 +70,10 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         name: "squashfs",
         run: squashfs::squashfs,
+    },
+    Benchmark {
+        name: "erofs",
+        run: erofs::erofs,
     },
     Benchmark {
         name: "size",

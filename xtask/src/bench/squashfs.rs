@@ -11,7 +11,7 @@ use super::Workshop;
 use super::build::milliseconds;
 use super::measure::{Work, interleaved};
 use super::report::Row;
-use super::tree::{forget, layers, manifest};
+use super::tree::{forget, layers, manifest, unpack};
 use crate::ironkit::timed;
 
 /// What a disk format may take when nothing changed.
@@ -47,14 +47,7 @@ fn measure(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<Row>
         command.arg(manifest);
         timed(&mut command).map(|(_, elapsed)| elapsed)
     };
-    build("tar")?;
-    forget(unpacked)?;
-    fs::create_dir_all(unpacked)?;
-    let mut unpack = Command::new("tar");
-    // Devices can be made by root only, and have no content.
-    unpack.args(["--exclude=*/dev/*", "--no-same-owner", "-xf", "tree.tar", "-C"]);
-    timed(unpack.arg("unpacked").current_dir(folder))?;
-
+    unpack(shop, manifest, unpacked)?;
     let pieces = pieces(shop);
     let anew: Work = Box::new(|| {
         forget(&pieces)?;

@@ -54,20 +54,7 @@ pub fn tar(shop: &Workshop) -> Result<Vec<Row>> {
 fn measure_tar(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<Row>> {
     let folder = &shop.ironkit.directory;
     let build = || tar_command(&shop.ironkit, manifest);
-    timed(&mut build())?;
-    forget(unpacked)?;
-    fs::create_dir_all(unpacked)?;
-    // Devices can be made by root only, and have no content.
-    let mut unpack = Command::new("tar");
-    unpack.args([
-        "--exclude=*/dev/*",
-        "--no-same-owner",
-        "-xf",
-        "tree.tar",
-        "-C",
-        "unpacked",
-    ]);
-    timed(unpack.current_dir(folder))?;
+    unpack(shop, manifest, unpacked)?;
 
     let warm: Work = Box::new(|| elapsed(&mut build()));
     let anew: Work = Box::new(|| {
@@ -88,6 +75,17 @@ fn measure_tar(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<
         row("tar of 235 MB, nothing changed", warm),
         row("tar of 235 MB, no output yet", anew),
     ])
+}
+
+/// Puts the files of an image into a folder, for whoever works on files, and leaves them in `tree.tar`.
+pub(super) fn unpack(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<()> {
+    timed(&mut tar_command(&shop.ironkit, manifest))?;
+    forget(unpacked)?;
+    fs::create_dir_all(unpacked)?;
+    let mut unpack = Command::new("tar");
+    // Devices can be made by root only, and have no content.
+    unpack.args(["--exclude=*/dev/*", "--no-same-owner", "-xf", "tree.tar", "-C"]);
+    timed(unpack.arg(unpacked).current_dir(&shop.ironkit.directory)).map(drop)
 }
 
 /// With an empty cache from a registry on loopback to a tar archive, beside skopeo's copy of the image to a folder.
@@ -148,7 +146,7 @@ fn tar_command(ironkit: &Ironkit, manifest: &Path) -> Command {
     command
 }
 
-fn elapsed(command: &mut Command) -> Result<Duration> {
+pub(super) fn elapsed(command: &mut Command) -> Result<Duration> {
     timed(command).map(|(_, elapsed)| elapsed)
 }
 
