@@ -68,6 +68,9 @@ pub enum Command {
     Run(Box<RunArguments>),
     /// Serve a directory over HTTP, for machines that boot from the network
     Serve(ServeArguments),
+    /// Make CDs with metadata for machines
+    #[command(subcommand)]
+    Metadata(MetadataCommand),
     /// Build component images
     Pkg(PkgArguments),
     /// Look into the content store, and fill or empty it
@@ -422,6 +425,19 @@ pub struct QemuArguments {
     /// Add this to the kernel's command line
     #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     pub append: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MetadataCommand {
+    /// Write an ISO image with the text in the file `config`, as LinuxKit's metadata package reads it
+    Create {
+        /// The image
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The text
+        #[arg(allow_hyphen_values = true)]
+        data: String,
+    },
 }
 
 #[derive(Debug, Args)]

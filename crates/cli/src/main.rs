@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Inspect(options) => commands::inspect::run(&arguments.global, options, &console),
         Command::Size(options) => commands::size::run(&arguments.global, options, &console),
         Command::Run(options) => commands::run::run(&arguments.global, options, &console),
+        Command::Metadata(command) => commands::metadata::run(&arguments.global, command),
         Command::Serve(options) => commands::serve::run(options, &console),
         Command::Pkg(options) => commands::pkg::run(&arguments.global, options, &console),
         Command::Cache(command) => commands::cache::run(&arguments.global, command, &console),

@@ -14,6 +14,7 @@ pub mod inspect;
 mod iso;
 mod kernel;
 mod loaders;
+mod metadata;
 mod netboot;
 mod oci;
 mod outputs;
@@ -39,6 +40,7 @@ pub use format::Format;
 pub use ironkit_formats::extents::Sink;
 pub use ironkit_formats::read_at::ReadAt;
 pub use loaders::{Loader, Loaders};
+pub use metadata::metadata;
 pub use outputs::Outputs;
 
 /// What every format is written from.

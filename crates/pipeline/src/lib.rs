@@ -16,6 +16,7 @@ pub mod input;
 pub mod inspect;
 mod loaders;
 pub mod lock;
+pub mod metadata;
 mod output;
 mod overridden;
 pub mod packages;

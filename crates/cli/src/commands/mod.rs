@@ -6,6 +6,7 @@ pub mod completion;
 pub mod diff;
 pub mod inspect;
 pub mod lock;
+pub mod metadata;
 pub mod pkg;
 pub mod run;
 pub mod schema;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ironkit_vm::{Disk, DiskSpec, Mode, Network, Share, ShareSpec, Tpm};
 
 use super::{NetworkSpec, RunOptions, State};
-use crate::{Error, Result};
+use crate::{Context, Error, Result};
 
 /// The disks that were asked for.
 pub(super) fn disks(options: &RunOptions, state: &State) -> Result<Vec<Disk>> {
@@ -99,10 +99,11 @@ pub(super) fn tpm(options: &RunOptions, state: &State) -> Result<Option<Tpm>> {
 }
 
 /// The CD with the metadata, if there is some.
-pub(super) fn metadata(options: &RunOptions, state: &State) -> Result<Option<PathBuf>> {
-    let _ = state;
-    match &options.data {
-        Some(_) => Err(Error::NotSupported("metadata for a machine".to_owned())),
-        None => Ok(None),
-    }
+pub(super) fn metadata(context: &Context, options: &RunOptions, state: &State) -> Result<Option<PathBuf>> {
+    let Some(data) = &options.data else {
+        return Ok(None);
+    };
+    let path = state.folder()?.join("data.iso");
+    crate::metadata::create(context, path.clone(), data)?;
+    Ok(Some(path))
 }

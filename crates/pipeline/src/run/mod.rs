@@ -176,7 +176,7 @@ pub fn prepare(context: &Context, options: &RunOptions, watcher: &dyn Watcher) -
         on_reboot: OnReboot::Restart,
     };
     start.put_into(&mut machine, options, &state, watcher)?;
-    machine.cds.extend(devices::metadata(options, &state)?);
+    machine.cds.extend(devices::metadata(context, options, &state)?);
     let chosen = ironkit_vm::choose_accelerator(options.accel, arch, &qemu, PROBE_LIMIT)?;
     if let Some(why) = &chosen.why {
         watcher.note(why);
