@@ -304,7 +304,7 @@ pub struct RunArguments {
 #[derive(Debug, Subcommand)]
 pub enum Backend {
     /// Run with QEMU
-    Qemu(QemuArguments),
+    Qemu(Box<QemuArguments>),
     /// LinuxKit's other backends
     #[command(name = "aws", hide = true, aliases = [
         "azure", "equinixmetal", "gcp", "hyperkit", "hyperv", "openstack", "packet", "scaleway", "vbox", "vcenter",
@@ -713,7 +713,7 @@ mod tests {
                 panic!("{line}")
             };
             let qemu = match run.backend {
-                Some(Backend::Qemu(qemu)) => qemu,
+                Some(Backend::Qemu(qemu)) => *qemu,
                 Some(Backend::Elsewhere { .. }) => panic!("{line}"),
                 None => run.qemu,
             };
