@@ -109,11 +109,7 @@ fn sizes_and_names_that_cannot_be() {
     ] {
         let finished = run(&mut build(&sandbox, formats, &["--size", size]));
         assert_eq!(finished.code, Some(1), "{formats}: {}", finished.stderr);
-        assert!(
-            finished.stderr.contains(expect),
-            "{formats}: {}",
-            finished.stderr
-        );
+        assert!(finished.stderr.contains(expect), "{formats}: {}", finished.stderr);
     }
     assert!(!output(&sandbox, ".vhd").exists());
 }
