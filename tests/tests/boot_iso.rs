@@ -67,7 +67,7 @@ fn boots(arguments: &[OsString], root: &str) {
     let machine = Machine::start(&mut command);
     machine.console.wait_for("Welcome to IronKit", LIMIT);
     let page = http_get(port, "/", LIMIT);
-    assert!(page.text().contains("nginx"), "{}", page.text());
+    assert!(page.text().contains("Served by IronKit"), "{}", page.text());
     let transcript = machine.console.transcript();
     assert!(transcript.contains(root), "{root}: {transcript}");
 }
