@@ -30,6 +30,15 @@ pub enum Firmware {
 /// With the console's transcript, when it does not come to that; in CI also when a program is missing.
 #[track_caller]
 pub fn boots(disk: &Path, firmware: Firmware) {
+    boots_and_says(disk, firmware, &[]);
+}
+
+/// The same, where the console also shows these texts before the page is there.
+///
+/// # Panics
+/// As [`boots`].
+#[track_caller]
+pub fn boots_and_says(disk: &Path, firmware: Firmware, texts: &[&str]) {
     let Some(qemu) = judge("qemu-system-x86_64") else {
         return;
     };
@@ -58,7 +67,9 @@ pub fn boots(disk: &Path, firmware: Firmware) {
         }
     }
     let machine = Machine::start(&mut command);
-    machine.console.wait_for("Welcome to IronKit", LIMIT);
+    for text in [&["Welcome to IronKit"], texts].concat() {
+        machine.console.wait_for(text, LIMIT);
+    }
     let page = http_get(port, "/", LIMIT);
     assert!(page.text().contains("IronKit"), "{}", page.text());
 }

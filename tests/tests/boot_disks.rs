@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use ironkit_tests::{Firmware, Sandbox, boots, judge, run, succeed};
+use ironkit_tests::{Firmware, Sandbox, boots, boots_and_says, judge, run, succeed};
 
 const MANIFEST: &str = "examples/minimal.yml";
 const FORMATS: &str = "raw-bios,raw-efi,raw,uki";
@@ -53,6 +53,22 @@ fn roots_in_partitions_boot() {
     boots(&disk, Firmware::Bios);
     let disk = build(&sandbox, "raw", "minimal.img", &["--root", "erofs"]);
     boots(&disk, Firmware::Uefi);
+}
+
+#[test]
+fn data_partitions_grow_with_their_disk() {
+    let sandbox = prepared();
+    let said = ["ironkit: data: partition grown from 64 to", " on /var, "];
+    let arguments = ["--data-partition", "64M", "--size", "512M"];
+    let disk = build(&sandbox, "raw-bios", "minimal-bios.img", &arguments);
+    boots_and_says(&disk, Firmware::Bios, &said);
+    let disk = build(
+        &sandbox,
+        "raw",
+        "minimal.img",
+        &[&arguments[..], &["--root", "squashfs"]].concat(),
+    );
+    boots_and_says(&disk, Firmware::Uefi, &said);
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! both   │ boot.img, GPT │ BIOS boot: GRUB's core │ the same ESP    │ … │ GPT │
 //! ```
 //!
-//! A root file system outside of the initrd is in the partition behind, and the initrd then only what mounts it.
+//! A root file system outside of the initrd is in the partition behind, and the initrd then only what mounts it. A partition for data
+//! is the last one, so that it can grow with the disk.
 //!
 //! Where both are there, GRUB reads kernel and initrd out of the file for UEFI, by sector numbers: nothing is there twice.
 
@@ -19,7 +20,7 @@ use ironkit_formats::filesystem::fat;
 use ironkit_formats::partition::{ALIGNMENT, Guid, SECTOR, gpt, mbr, sectors};
 use ironkit_tree::{Digest, Hasher, Path};
 
-use super::contents::{Booted, Root};
+use super::contents::{Booted, Partitions};
 use super::grub;
 use crate::uki::{self, Uki};
 use crate::{Arch, Error, Format, Parts, Result};
@@ -85,10 +86,10 @@ pub(crate) fn bios<'p>(parts: &'p Parts, format: Format, size: Size) -> Result<E
     let kernel = uki::kernel(parts, format)?;
     let mut content = Extents::new();
     content.data(Arc::new(Stored::new(kernel.clone(), image.source)));
-    let root = Root::of(parts)?;
-    let signature = root.as_ref().map(|root| number(&root.content.key()));
-    let name = |_: &Root| format!("{:08x}-02", signature.unwrap_or_default());
-    let Booted { cmdline, initrd } = Booted::of(parts, format, root.as_ref(), name)?;
+    let partitions = Partitions::of(parts)?;
+    let signature = number(&partitions.id);
+    let known = |index: usize, _: &str| format!("{signature:08x}-{:02x}", index + 2);
+    let Booted { cmdline, initrd } = Booted::of(parts, format, &partitions, known)?;
     let sizes = (content.size(), initrd.size());
     let files = [("kernel", content), ("initrd.img", initrd)];
     let volume = volume(parts, files, fat::Kind::Auto, FIRST)?;
@@ -106,7 +107,7 @@ pub(crate) fn bios<'p>(parts: &'p Parts, format: Format, size: Size) -> Result<E
     };
     let mut table = mbr::Table {
         boot_code: core_image::boot_record(grub::file(image, "boot.img")?, 1)?,
-        signature: signature.unwrap_or_else(|| number(&volume.extents.key())),
+        signature,
         partitions: vec![mbr::Partition {
             active: true,
             kind: match volume.width {
@@ -120,7 +121,7 @@ pub(crate) fn bios<'p>(parts: &'p Parts, format: Format, size: Size) -> Result<E
     };
     let mut end = FIRST + count;
     let mut contents = vec![volume.extents];
-    if let Some(Root { content, .. }) = root {
+    for (_, content) in partitions.contents {
         let (start, count) = (end.next_multiple_of(FIRST), sectors(content.size()));
         table.partitions.push(mbr::Partition {
             active: false,
@@ -147,7 +148,7 @@ pub(crate) fn bios<'p>(parts: &'p Parts, format: Format, size: Size) -> Result<E
 /// As [`bios`], but it is for arm64, too.
 pub(crate) fn uefi<'p>(parts: &'p Parts, format: Format, size: Size) -> Result<Extents<'p>> {
     let system = System::new(parts, format, FIRST)?;
-    let mut disk = Disk::new(system.id);
+    let mut disk = Disk::new(system.partitions.id);
     disk.system(system);
     disk.layout(size, format)
 }
@@ -172,7 +173,7 @@ pub(crate) fn both<'p>(parts: &'p Parts, format: Format, size: Size) -> Result<E
     let mut content = Extents::new();
     content.bytes(core_image::disk_image(diskboot, &core, FIRST)?);
     content.zeros_to(BIOS_BOOT * SECTOR);
-    let mut disk = Disk::new(system.id);
+    let mut disk = Disk::new(system.partitions.id);
     disk.table.boot_code = core_image::boot_record(grub::file(image, "boot.img")?, FIRST)?;
     disk.add(gpt::BIOS_BOOT, "BIOS boot", content);
     disk.system(system);
@@ -182,9 +183,8 @@ pub(crate) fn both<'p>(parts: &'p Parts, format: Format, size: Size) -> Result<E
 /// The EFI system partition, and what it boots.
 struct System<'p> {
     esp: Extents<'p>,
-    root: Option<Root<'p>>,
-    /// Identifies what the disk boots.
-    id: Digest,
+    /// What comes behind it.
+    partitions: Partitions<'p>,
     /// Where on the disk the kernel is.
     kernel: Range<u64>,
     /// Where on the disk the initrd is.
@@ -195,15 +195,14 @@ struct System<'p> {
 impl<'p> System<'p> {
     /// The one at sector `start`.
     fn new(parts: &'p Parts, format: Format, start: u64) -> Result<System<'p>> {
-        let root = Root::of(parts)?;
-        let name = |root: &Root| root_id(root).to_string();
-        let Booted { cmdline, initrd } = Booted::of(parts, format, root.as_ref(), name)?;
+        let partitions = Partitions::of(parts)?;
+        let known = |_: usize, name: &str| Guid::derived(&partitions.id, name).to_string();
+        let Booted { cmdline, initrd } = Booted::of(parts, format, &partitions, known)?;
         let Uki {
             image,
             kernel,
             initrd,
         } = uki::link(parts, format, &cmdline, initrd)?;
-        let id = image.key();
         let name = match parts.image.arch {
             Arch::Arm64 => "EFI/BOOT/BOOTAA64.EFI",
             _ => "EFI/BOOT/BOOTX64.EFI",
@@ -213,8 +212,7 @@ impl<'p> System<'p> {
         let there = |range: Range<u64>| range.start + offset..range.end + offset;
         Ok(System {
             esp: volume.extents,
-            root,
-            id,
+            partitions,
             kernel: there(kernel),
             initrd: there(initrd),
             cmdline,
@@ -246,21 +244,16 @@ impl<'p> Disk<'p> {
 
     fn system(&mut self, system: System<'p>) {
         self.add(gpt::ESP, "EFI system", system.esp);
-        if let Some(root) = system.root {
-            let id = root_id(&root);
-            self.add_as(gpt::LINUX, id, "root", root.content);
+        for (name, content) in system.partitions.contents {
+            self.add(gpt::LINUX, name, content);
         }
     }
 
     fn add(&mut self, kind: Guid, name: &str, content: Extents<'p>) {
-        self.add_as(kind, Guid::derived(&self.id, name), name, content);
-    }
-
-    fn add_as(&mut self, kind: Guid, guid: Guid, name: &str, content: Extents<'p>) {
         let count = sectors(content.size());
         self.table.partitions.push(gpt::Partition {
             kind,
-            guid,
+            guid: Guid::derived(&self.id, name),
             name: name.to_owned(),
             attributes: 0,
             start: self.next,
@@ -307,11 +300,6 @@ pub(crate) fn volume<'p, const N: usize>(
         (Path::parse(name).unwrap_or_default(), content)
     });
     Ok(fat::layout(&files, &options)?)
-}
-
-/// What the partition with the root file system is known by. It is on the command line, so it cannot depend on that.
-fn root_id(root: &Root) -> Guid {
-    Guid::derived(&root.content.key(), "root")
 }
 
 /// A number that belongs to this digest.
