@@ -18,8 +18,6 @@ command -v sqv >/dev/null 2>&1 || need gpgv gpgv
 need qemu-system-x86_64 qemu-system-x86
 need qemu-system-aarch64 qemu-system-arm
 need qemu-img qemu-utils
-# Firmware for UEFI, which is no command.
-[ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing="$missing ovmf"
 need skopeo skopeo
 need umoci umoci
 need docker-registry docker-registry
@@ -30,7 +28,9 @@ need sgdisk gdisk
 need sfdisk fdisk
 need sbsign sbsigntool
 need objdump binutils
+# Firmware, which is no command.
 [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing="$missing ovmf"
+[ -e /usr/lib/ipxe/qemu/pxe-virtio.rom ] || missing="$missing ipxe-qemu"
 need fsck.erofs erofs-utils
 need e2fsck e2fsprogs
 need git git

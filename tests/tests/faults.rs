@@ -101,6 +101,50 @@ impl Numbers {
 }
 
 #[test]
+fn disks_that_are_killed_are_old_or_new() {
+    const FILES: [&str; 4] = ["small-efi.qcow2", "small-squashfs.img", "small.img", "small.vmdk"];
+    const FORMATS: &str = "qcow2-efi,kernel+squashfs,raw,vmdk";
+    let sandbox = Sandbox::with_components();
+    sandbox.stock_loaders();
+    sandbox.stock("examples/minimal.yml");
+    sandbox.write("small.yml", SMALL);
+    let build = |folder: &str| sandbox.ironkit(["build", "--dir", folder, "--format", FORMATS, "small.yml"]);
+    let read = |folder: &str, name: &str| fs::read(sandbox.path(folder).join(name)).ok();
+    cool(&sandbox);
+    let begin = Instant::now();
+    succeed(&mut build("tmp"));
+    let whole = begin.elapsed();
+    let expected = FILES.map(|name| read("tmp", name).map(|bytes| digest(&bytes)));
+    assert!(expected.iter().all(Option::is_some));
+    fs::create_dir(sandbox.path("out")).unwrap();
+    let old = digest(b"old");
+    let mut numbers = Numbers(4);
+    for round in 0..8 {
+        cool(&sandbox);
+        for name in FILES {
+            fs::write(sandbox.path("out").join(name), "old").unwrap();
+        }
+        let mut child = build("out").stderr(Stdio::null()).spawn().unwrap();
+        let micros = numbers.below(u64::try_from(whole.as_micros()).unwrap());
+        std::thread::sleep(Duration::from_micros(micros));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for (name, expected) in FILES.iter().zip(&expected) {
+            let found = read("out", name).map(|bytes| digest(&bytes));
+            let whole = found.as_ref() == Some(&old) || found == *expected;
+            assert!(
+                whole,
+                "round {round}, after {micros} µs: {name} is neither old nor new"
+            );
+        }
+    }
+    succeed(&mut build("out"));
+    for (name, expected) in FILES.iter().zip(&expected) {
+        assert_eq!(read("out", name).map(|bytes| digest(&bytes)), *expected, "{name}");
+    }
+}
+
+#[test]
 fn a_build_that_is_killed_leaves_nothing_half_done() {
     let sandbox = cold();
     let begin = Instant::now();
