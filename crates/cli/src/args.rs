@@ -108,7 +108,7 @@ pub struct BuildArguments {
     /// One output, in a format that is a single file: tar, if nothing is said; - is standard output
     #[arg(short = 'o', long = "o", alias = "output", value_name = "FILE", conflicts_with_all = ["name", "dir"], value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-    /// Output formats, separated by commas or repeated: kernel+initrd, tar-kernel-initrd, tar, docker [default: kernel+initrd]
+    /// Output formats, separated by commas or repeated: kernel+initrd, tar, raw, iso, qcow2-efi … (docs/formats.md) [default: kernel+initrd]
     #[arg(short, long, value_delimiter = ',')]
     pub format: Vec<String>,
     /// Size of disk images: 4G, 512M, or a number of MiB [default: LinuxKit's of the format, or as small as can be]
