@@ -195,7 +195,7 @@ fn arguments() {
         ("run qemu m.yml", &["takes the name of a built image"]),
         ("run qemu --publish x none", &["expected two ports"]),
         ("run qemu --accel warp none", &["warp"]),
-        ("run qemu --networking bridge none", &["not supported yet"]),
+        ("run qemu --networking bridge none", &["a name is missing"]),
         (
             "cache export tests/a:1 --outfile x --format zip",
             &["not an archive format", "oci, docker and filesystem"],

@@ -155,6 +155,11 @@ impl Start {
                 Ok(Start::Cd(path, medium))
             }
             (Kind::Iso | Kind::Raw, _) => disk(Some(DiskFormat::Raw)),
+            (Kind::Unknown, Attach::Auto) => Err(not_bootable(
+                options,
+                "nothing that is known here",
+                build_first(&options.name).unwrap_or("--attach disk has QEMU look at it".to_owned()),
+            )),
             // QEMU may know more formats.
             (Kind::Unknown, _) => disk(None),
             (Kind::Qcow2, _) => disk(Some(DiskFormat::Qcow2)),
@@ -433,6 +438,12 @@ fn not_bootable(options: &RunOptions, what: &str, hint: String) -> Error {
     }
 }
 
+/// What is done with a manifest before it can be run.
+fn build_first(name: &str) -> Option<String> {
+    let is_manifest = name.ends_with(".yml") || name.ends_with(".yaml");
+    is_manifest.then(|| format!("`run` takes the name of a built image: first `ironkit build {name}`"))
+}
+
 fn missing(options: &RunOptions, base: &Path) -> Error {
     let name = &options.name;
     let files: Vec<String> = ALONE
@@ -442,8 +453,8 @@ fn missing(options: &RunOptions, base: &Path) -> Error {
         .collect();
     let hint = if !files.is_empty() {
         format!("give one of the files by its name: {}", files.join(", "))
-    } else if name.ends_with(".yml") || name.ends_with(".yaml") {
-        format!("`run` takes the name of a built image: first `ironkit build {name}`")
+    } else if let Some(hint) = build_first(name) {
+        hint
     } else {
         format!("build it first: `ironkit build {name}.yml`, or give the path without `-kernel`")
     };
