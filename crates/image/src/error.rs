@@ -99,7 +99,8 @@ impl Error {
             Error::UnknownFormat(_)
             | Error::PlannedFormat(_)
             | Error::Unsuitable { .. }
-            | Error::NoLoader { .. } => true,
+            | Error::NoLoader { .. }
+            | Error::SameFile { .. } => true,
             Error::Format(error) => !matches!(error, FormatError::Write(_) | FormatError::Content { .. }),
             _ => false,
         }
