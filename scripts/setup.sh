@@ -30,6 +30,7 @@ need sbsign sbsigntool
 need objdump binutils
 # Firmware, which is no command.
 [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing="$missing ovmf"
+[ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || missing="$missing qemu-efi-aarch64"
 [ -e /usr/lib/ipxe/qemu/pxe-virtio.rom ] || missing="$missing ipxe-qemu"
 need fsck.erofs erofs-utils
 need e2fsck e2fsprogs

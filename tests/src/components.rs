@@ -43,13 +43,17 @@ impl Sandbox {
         self.stock_for(manifest, &[]);
     }
 
-    /// The same for a build with more `arguments`, such as an architecture.
+    /// The same for a build with more `arguments`, the last of which is an architecture. That has a store of its own.
     ///
     /// # Panics
     /// If it cannot be built.
     pub fn stock_for(&self, manifest: &str, arguments: &[&str]) {
         let build = ["build", "--name", "stock", "--dir", "tmp", manifest];
-        self.fill(&[&build, arguments].concat());
+        let shared = match arguments.last() {
+            Some(arch) => shared_store().with_file_name(format!("tests-cache-{arch}")),
+            None => shared_store(),
+        };
+        self.fill(&shared, &[&build, arguments].concat());
     }
 
     /// Fills the store with the boot loaders that disks and CDs have.
@@ -57,17 +61,17 @@ impl Sandbox {
     /// # Panics
     /// If they cannot be built.
     pub fn stock_loaders(&self) {
-        self.fill(&["pkg", "build", "components/grub", "components/systemd-stub"]);
+        let build = ["pkg", "build", "components/grub", "components/systemd-stub"];
+        self.fill(&shared_store(), &build);
     }
 
-    /// Runs `arguments` on the shared store, and copies that.
-    fn fill(&self, arguments: &[&str]) {
-        let shared = shared_store();
-        fs::create_dir_all(&shared).expect("a folder can be made");
+    /// Runs `arguments` on a shared store, and copies that.
+    fn fill(&self, shared: &Path, arguments: &[&str]) {
+        fs::create_dir_all(shared).expect("a folder can be made");
         let lock = File::create(shared.with_extension("lock")).expect("a file can be made");
         lock.lock().expect("a file can be locked");
         let mut command = self.ironkit(arguments.iter().copied());
-        command.env("LINUXKIT_CACHE", &shared);
+        command.env("LINUXKIT_CACHE", shared);
         succeed(Sandbox::with_network(&mut command));
         for name in STORE {
             copy(&shared.join(name), &self.cache().join(name));
