@@ -251,7 +251,7 @@ fn differences_are_told_by_component() {
     check(&diff(&["b.yml", "a-initrd.img"]), 1, &["~ etc/x"]);
     let initrd = fs::read(sandbox.path("a-initrd.img")).unwrap();
     sandbox.write("broken", &initrd[..initrd.len() / 2]);
-    check(&diff(&["a.yml", "broken"]), 2, &["broken cannot be compared"]);
+    check(&diff(&["a.yml", "broken"]), 2, &["broken cannot be read"]);
 
     // Images of the store, trees in their text form, and nothing.
     let tree = "d 0755 0:0 0 etc\nf 0644 0:0 0 etc/a =one\n";
