@@ -34,8 +34,8 @@ fn prepared() -> Sandbox {
 #[test]
 fn components_and_files_are_added_up() {
     let sandbox = prepared();
-    succeed(&mut sandbox.ironkit(["build", "--arch", "amd64", "-f", "tar", "m.yml"]));
-    succeed(&mut sandbox.ironkit(["build", "--arch", "amd64", "m.yml"]));
+    succeed(&mut sandbox.ironkit(["build", "--no-sbom", "--arch", "amd64", "-f", "tar", "m.yml"]));
+    succeed(&mut sandbox.ironkit(["build", "--no-sbom", "--arch", "amd64", "m.yml"]));
     for image in ["m.yml", "m.tar", "m-initrd.img"] {
         let text = succeed(&mut sandbox.ironkit(["size", "--json", "--arch", "amd64", image]));
         let sizes: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -51,7 +51,11 @@ fn components_and_files_are_added_up() {
         } else {
             "init tests/init"
         };
-        assert_eq!(size(init), 5000, "a file with two names counts once: {text}");
+        let taken = size(init);
+        assert!(
+            (5000..10_000).contains(&taken),
+            "a file with two names counts once: {text}"
+        );
         let web = size("service web");
         assert!(
             (3000..20_000).contains(&web),
