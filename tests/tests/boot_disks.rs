@@ -186,3 +186,29 @@ fn bytes_do_not_depend_on_threads_and_loaders_can_be_swapped() {
     assert_eq!(refused.code, Some(1), "{refused}");
     assert!(refused.stderr.contains("this stub"), "{refused}");
 }
+
+#[test]
+fn loaders_can_be_locked_and_are_in_the_provenance() {
+    let sandbox = prepared();
+    let loader = ["--loader", "@pkg:components/systemd-stub"];
+    let lock = ["--lock-file", "loader.lock"];
+    let build = |more: &[&str]| {
+        let mut command = sandbox.ironkit(["build", "--format", "uki", "--dir", "tmp", "--locked"]);
+        run(command.args(lock).args(more).arg(MANIFEST))
+    };
+    succeed(sandbox.ironkit(["lock"]).args(lock).arg(MANIFEST));
+    let refused = build(&loader);
+    assert_eq!(refused.code, Some(1), "{refused}");
+    assert!(
+        refused.stderr.contains("the lock file does not have it"),
+        "{refused}"
+    );
+    assert!(refused.stderr.contains("systemd-stub"), "{refused}");
+    succeed(sandbox.ironkit(["lock"]).args(lock).args(loader).arg(MANIFEST));
+    for arguments in [&[] as &[&str], &loader] {
+        let built = build(&[arguments, &["--provenance", "said.json"]].concat());
+        assert_eq!(built.code, Some(0), "{built}");
+        let said = fs::read_to_string(sandbox.path("said.json")).unwrap();
+        assert!(said.contains("ironkit/systemd-stub:"), "{said}");
+    }
+}

@@ -205,7 +205,9 @@ Examples:
   ironkit lock minimal.yml            write minimal.lock; images that it has keep their pins
   ironkit lock --update minimal.yml   pin what the registries have now
   ironkit lock --check minimal.yml    fail if an image is not pinned, or one that is pinned is not used
-  ironkit lock --fetch minimal.yml    also fetch what `build --locked` needs")]
+  ironkit lock --fetch minimal.yml    also fetch what `build --locked` needs
+  ironkit lock --loader registry.example/grub:1 minimal.yml
+                                      pin the boot loader of `build --locked --loader`, too")]
 pub struct LockArguments {
     /// Manifests, as for build
     #[arg(required = true, value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
@@ -222,6 +224,9 @@ pub struct LockArguments {
     /// Fetch pinned images that the cache lacks
     #[arg(long)]
     pub fetch: bool,
+    /// Pin this image with boot loaders, too, as for build; may be repeated
+    #[arg(long, value_name = "IMAGE")]
+    pub loader: Vec<String>,
     /// Architecture that components are made and images are fetched for [default: this machine's]
     #[arg(long)]
     pub arch: Option<String>,

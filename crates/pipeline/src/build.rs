@@ -106,12 +106,14 @@ pub fn build(
         Destination::Stream(stream) => return build.stream(&store, stream),
     };
     let compared = options.check.then(|| Compared::with(&files));
-    let (plan, mut report) = build.write(&store, context.threads, &mut files)?;
+    let (Made { plan, loaders }, mut report) = build.write(&store, context.threads, &mut files)?;
     report.outputs = files.publish()?;
     if let Some(provenance) = &options.provenance {
         let used = Used {
             images: &plan.images,
             layouts: &plan.layouts,
+            loaders: &loaders,
+            disk: &options.disk,
             platform: &options.plan.resolve.platform,
             sbom: options.plan.sbom.as_ref(),
         };
@@ -128,6 +130,13 @@ pub fn build(
 /// A pipe or a device is written to, not replaced.
 fn is_device(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir())
+}
+
+/// What outputs were made of.
+struct Made {
+    plan: Plan,
+    /// The images with boot loaders.
+    loaders: Vec<ironkit_oci::Image>,
 }
 
 /// One call of [`build`].
@@ -160,7 +169,7 @@ impl Build<'_> {
         store: &Store,
         threads: NonZeroUsize,
         outputs: &mut dyn Outputs,
-    ) -> Result<(Plan, BuildReport)> {
+    ) -> Result<(Made, BuildReport)> {
         let mut contents = Contents::at(store, self.context.time);
         let plan = plan(
             self.context,
@@ -171,7 +180,7 @@ impl Build<'_> {
             self.watcher,
         )?;
         let arch = arch(&self.options.plan.resolve.platform);
-        let loaders = crate::loaders::load(
+        let (files, loaders) = crate::loaders::load(
             self.context,
             store,
             &Loader::needed(&self.options.formats, arch),
@@ -188,7 +197,7 @@ impl Build<'_> {
             threads,
             arch,
             disk: self.options.disk,
-            loaders: &loaders,
+            loaders: &files,
         };
         let pieces = ironkit_image::write(&self.options.formats, &image, outputs)?;
         let report = BuildReport {
@@ -197,7 +206,7 @@ impl Build<'_> {
             warnings: plan.warnings.clone(),
             overridden: overridden(&plan.tree, &plan.resolution),
         };
-        Ok((plan, report))
+        Ok((Made { plan, loaders }, report))
     }
 }
 

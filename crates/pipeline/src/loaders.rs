@@ -19,7 +19,8 @@ use crate::{Context, Error, Result, Watcher};
 /// In front of a component's path.
 const COMPONENT: &str = "@pkg:";
 
-/// The files of all `needed` loaders. Those of the images in `given` take the place of ours.
+/// The files of all `needed` loaders, and the images that they are from. Those of the images in `given` take the place of
+/// ours.
 ///
 /// # Errors
 /// Images that cannot be had or read.
@@ -30,10 +31,11 @@ pub(crate) fn load(
     given: &[String],
     options: &ResolveOptions,
     watcher: &dyn Watcher,
-) -> Result<Loaders> {
+) -> Result<(Loaders, Vec<Image>)> {
     let mut loaders = Loaders::default();
+    let mut images = Vec::new();
     if needed.is_empty() {
-        return Ok(loaders);
+        return Ok((loaders, images));
     }
     let mut contents = Contents::at(store, context.time);
     let mut read = |image: &Image, needed: &[Loader]| -> Result<Vec<(Loader, String, Vec<u8>)>> {
@@ -53,44 +55,59 @@ pub(crate) fn load(
     };
     let mut replaced = Vec::new();
     for name in given {
-        replaced.extend(read(&image(context, store, name, options, watcher)?, needed)?);
+        let image = image(context, store, name, options, watcher)?;
+        replaced.extend(read(&image, needed)?);
+        images.push(image);
     }
     for &loader in needed {
         let ours = ours(context, store, loader, options, watcher)?;
         for (_, path, bytes) in read(&ours, &[loader])? {
             loaders.insert(path, bytes);
         }
+        images.push(ours);
     }
     for (_, path, bytes) in replaced {
         loaders.insert(path, bytes);
     }
-    Ok(loaders)
+    Ok((loaders, images))
 }
 
 /// An image that the user named.
 fn image(
     context: &Context,
     store: &Store,
-    name: &str,
+    given: &str,
     options: &ResolveOptions,
     watcher: &dyn Watcher,
 ) -> Result<Image> {
     let named = Named::default();
-    let name = match name.strip_prefix(COMPONENT) {
-        None => name.to_owned(),
-        Some(path) => {
-            let here = SourceFile {
-                name: "--loader".to_owned(),
-                text: String::new(),
-                directory: Some(PathBuf::from(".")),
-            };
-            named.resolve(path, &here).map_err(|message| Error::Usage {
-                message: format!("cannot use the boot loader `{name}`: {message}"),
-                hint: "it is @pkg: and the folder of a recipe, or the name of an image".to_owned(),
-            })?
-        }
+    let name = reference(given, &named)?;
+    resolve::image(context, store, &name, &named, options, watcher).map_err(|error| match error {
+        Error::Usage { message, hint } => Error::Usage {
+            message: format!("cannot use the boot loader `{given}`: {message}"),
+            hint,
+        },
+        other => other,
+    })
+}
+
+/// The name of the image that a user named: as it is, or that of the component at `@pkg:FOLDER`, which becomes known.
+///
+/// # Errors
+/// There is no such component.
+pub(crate) fn reference(given: &str, named: &Named) -> Result<String> {
+    let Some(path) = given.strip_prefix(COMPONENT) else {
+        return Ok(given.to_owned());
     };
-    resolve::image(context, store, &name, &named, options, watcher)
+    let here = SourceFile {
+        name: "--loader".to_owned(),
+        text: String::new(),
+        directory: Some(PathBuf::from(".")),
+    };
+    named.resolve(path, &here).map_err(|message| Error::Usage {
+        message: format!("cannot use the boot loader `{given}`: {message}"),
+        hint: "it is @pkg: and the folder of a recipe, or the name of an image".to_owned(),
+    })
 }
 
 /// The image that our own recipe makes.

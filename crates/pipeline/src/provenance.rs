@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ironkit_image::DiskOptions;
 use ironkit_manifest::SourceFile;
-use ironkit_oci::Platform;
+use ironkit_oci::{Image, Platform};
 use ironkit_rootfs::{Images, Layouts};
 use ironkit_sbom::provenance::{Build, Dependency, document};
 use ironkit_sbom::statement::Subject;
@@ -31,6 +32,9 @@ pub struct ProvenanceOptions {
 pub(crate) struct Used<'a> {
     pub(crate) images: &'a Images,
     pub(crate) layouts: &'a Layouts,
+    /// Those with boot loaders.
+    pub(crate) loaders: &'a [Image],
+    pub(crate) disk: &'a DiskOptions,
     pub(crate) platform: &'a Platform,
     pub(crate) sbom: Option<&'a SbomOptions>,
 }
@@ -76,7 +80,8 @@ fn dependencies(sources: &[SourceFile], used: &Used) -> Vec<Dependency> {
         uri: String::new(),
         digest: Digest::of(source.text.as_bytes()),
     });
-    let images = used.images.values().map(|image| (&image.name, image.digest));
+    let images = used.images.values().chain(used.loaders);
+    let images = images.map(|image| (&image.name, image.digest));
     let layouts = used
         .layouts
         .values()
@@ -109,6 +114,9 @@ fn parameters(sources: &[SourceFile], formats: &[String], used: &Used) -> Value 
     parameters.insert("manifests".to_owned(), json!(manifests));
     parameters.insert("formats".to_owned(), json!(formats));
     parameters.insert("platform".to_owned(), json!(used.platform.to_string()));
+    let disk = used.disk;
+    let disk = json!({"root": disk.root.name(), "size": disk.size, "dataPartition": disk.data});
+    parameters.insert("disk".to_owned(), disk);
     let sbom = used.sbom.map(|sbom| {
         let formats: Vec<&str> = sbom.formats.iter().map(|format| format.name()).collect();
         let mut value = json!({"formats": formats, "created": rfc3339(sbom.created)});

@@ -113,6 +113,22 @@ impl Workshop {
         Ok(path)
     }
 
+    /// Removes what builds with this name wrote.
+    pub(super) fn forget_outputs(&self, name: &str) -> Result<()> {
+        for file in std::fs::read_dir(&self.ironkit.directory)? {
+            let file = file?;
+            let is_output = file
+                .file_name()
+                .to_string_lossy()
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['-', '.']));
+            if is_output {
+                std::fs::remove_file(file.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Copies the outputs of a build: what the same bytes cost without any thought.
     fn copy<'a>(&'a self, name: &'a str) -> Work<'a> {
         Box::new(move || {

@@ -6,6 +6,7 @@
 mod boot;
 mod build;
 mod erofs;
+mod formats;
 mod images;
 mod many;
 mod measure;
@@ -74,6 +75,10 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         name: "erofs",
         run: erofs::erofs,
+    },
+    Benchmark {
+        name: "formats",
+        run: formats::formats,
     },
     Benchmark {
         name: "size",

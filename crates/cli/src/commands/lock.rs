@@ -19,6 +19,7 @@ pub fn run(global: &Global, arguments: &LockArguments, console: &Console) -> Out
     let texts = sources::read(&context, &arguments.manifests, &mut std::io::stdin())?;
     let options = LockOptions {
         path,
+        loaders: arguments.loader.clone(),
         platform: environment::platform(arguments.arch.as_deref())?,
         update: arguments.update,
         check: arguments.check,

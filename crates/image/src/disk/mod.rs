@@ -56,15 +56,23 @@ pub enum Root {
     Erofs,
 }
 
+impl Root {
+    /// Its name in arguments.
+    pub fn name(self) -> &'static str {
+        match self {
+            Root::Initrd => "initrd",
+            Root::Squashfs => "squashfs",
+            Root::Erofs => "erofs",
+        }
+    }
+}
+
 impl FromStr for Root {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Root, String> {
-        match name {
-            "initrd" => Ok(Root::Initrd),
-            "squashfs" => Ok(Root::Squashfs),
-            "erofs" => Ok(Root::Erofs),
-            _ => Err("it is initrd, squashfs or erofs".to_owned()),
-        }
+        let known = [Root::Initrd, Root::Squashfs, Root::Erofs];
+        let root = known.into_iter().find(|root| root.name() == name);
+        root.ok_or_else(|| "it is initrd, squashfs or erofs".to_owned())
     }
 }

@@ -6,7 +6,7 @@ use ironkit_oci::{Digest, LayoutLookup, Lookup, Platform, Reference, Registry, S
 use super::pinned::pinned;
 use super::{LockFile, LockOptions, LockReport, read};
 use crate::packages::{self, Named, PackageOptions};
-use crate::{Context, Error, Result, Watcher, resolve};
+use crate::{Context, Error, Result, Watcher, loaders, resolve};
 
 /// Pins every image of merged manifests.
 ///
@@ -95,10 +95,19 @@ impl Locking<'_> {
             }
         }
         match (mistakes.is_empty(), failed) {
-            (true, _) => Ok(()),
+            (true, _) => self.loaders(),
             (false, true) => Err(Error::Images(mistakes)),
             (false, false) => Err(Error::Manifest(mistakes)),
         }
+    }
+
+    /// Pins the images that a build takes boot loaders from.
+    fn loaders(&mut self) -> Result<()> {
+        for given in &self.options.loaders {
+            let name = loaders::reference(given, self.named)?;
+            self.one(&name, None)?;
+        }
+        Ok(())
     }
 
     /// Pins one image; `platforms` are those of a volume that holds the image itself.

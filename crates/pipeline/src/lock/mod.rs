@@ -26,6 +26,8 @@ const MAX: u64 = 16 << 20;
 pub struct LockOptions {
     /// The lock file.
     pub path: PathBuf,
+    /// Images with boot loaders, which are pinned, too: names, or `@pkg:` and a folder.
+    pub loaders: Vec<String>,
     /// What components are made for, and what is fetched.
     pub platform: Platform,
     /// Ask registries for the digests of images that are pinned, too.
