@@ -212,3 +212,19 @@ fn loaders_can_be_locked_and_are_in_the_provenance() {
         assert!(said.contains("ironkit/systemd-stub:"), "{said}");
     }
 }
+
+#[test]
+fn single_files_can_go_anywhere() {
+    let sandbox = prepared();
+    for (format, file) in [("raw", "minimal.img"), ("uki", "minimal.efi")] {
+        let named = fs::read(build(&sandbox, format, file, &[])).unwrap();
+        let arguments = ["build", "--format", format, MANIFEST];
+        let streamed = sandbox.ironkit(arguments).args(["-o", "-"]).output().unwrap();
+        assert!(streamed.stdout == named, "{format} is different in a stream");
+        succeed(sandbox.ironkit(arguments).args(["-o", "tmp/elsewhere"]));
+        assert!(
+            fs::read(sandbox.path("tmp/elsewhere")).unwrap() == named,
+            "{format}"
+        );
+    }
+}

@@ -93,6 +93,8 @@ Examples:
   ironkit build -f tar -o root.tar minimal.yml  the root file system as a tar archive
   ironkit build -o - minimal.yml | tar -tv      the same, looked into
   ironkit build - < minimal.yml                 from standard input
+  ironkit build --format raw --o /dev/sdX minimal.yml
+                                                onto a USB stick
   ironkit build --why etc/passwd minimal.yml    which image that file is from; nothing is written
   ironkit build --locked minimal.yml            with the images that minimal.lock pins")]
 pub struct BuildArguments {

@@ -101,9 +101,13 @@ const NAMES: [(&str, Format); 28] = [
 const PLANNED: &[Format] = &[Format::Rpi3];
 
 impl Format {
-    /// Whether it is a single file that is written from front to back.
-    pub fn streams(self) -> bool {
-        matches!(self, Format::Tar | Format::Docker)
+    /// Whether it is a single file. Each of these can be written from front to back.
+    pub fn is_one_file(self) -> bool {
+        use Format::{KernelErofs, KernelInitrd, KernelIso, KernelSquashfs, Netboot};
+        !matches!(
+            self,
+            KernelInitrd | KernelSquashfs | KernelErofs | KernelIso | Netboot
+        )
     }
 
     /// Whether it is linked with a boot loader for a BIOS, where the machine can have one.
@@ -128,7 +132,7 @@ impl Format {
     }
 
     /// The file that is of this format alone, by what follows NAME. What is the same in several formats is not here.
-    pub(crate) fn file(self) -> &'static str {
+    pub fn file(self) -> &'static str {
         match self {
             Format::KernelInitrd => "-initrd.img",
             Format::TarKernelInitrd => "-initrd.tar",

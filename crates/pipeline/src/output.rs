@@ -255,6 +255,10 @@ impl Outputs for Files {
         write: &mut dyn FnMut(&mut dyn Out) -> ironkit_image::Result<()>,
     ) -> ironkit_image::Result<()> {
         let path = self.path(suffix);
+        if self.outputs.iter().any(|output| output.path == path) {
+            // Several formats have it, such as the kernel, and it is the same in all of them.
+            return Ok(());
+        }
         let failed = |source| ironkit_image::Error::Create {
             path: path.display().to_string(),
             source,
@@ -318,7 +322,7 @@ impl Out for Stream<'_> {
 
 impl Outputs for Stream<'_> {
     fn name(&self) -> String {
-        String::new()
+        "image".to_owned()
     }
 
     fn create(

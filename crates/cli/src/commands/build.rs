@@ -24,7 +24,7 @@ pub fn run(global: &Global, arguments: &BuildArguments, console: &Console) -> Ou
     let lock = lock_file(arguments)?;
     let texts = sources::read(&context, &arguments.manifests, &mut std::io::stdin())?;
     if let Some(archive) = &arguments.input_tar {
-        ironkit_pipeline::input::check(archive, &streamed(arguments, &formats))?;
+        ironkit_pipeline::input::check(archive, &files(arguments, &formats))?;
     }
     if arguments.dry_run {
         return dry_run(global, &texts, console);
@@ -110,21 +110,24 @@ fn formats(arguments: &BuildArguments) -> Result<Vec<Format>, Error> {
         formats.push(if alone { Format::Tar } else { Format::KernelInitrd });
     }
     match formats.as_slice() {
-        [format] if alone && !format.streams() => Err(Error::Usage {
-            message: format!(
-                "`--o` takes one file, and `{}` is several",
-                arguments.format.join(",")
-            ),
-            hint: "use --dir and --name, or --format tar or docker".to_owned(),
+        [format] if alone && !format.is_one_file() => Err(Error::Usage {
+            message: format!("`--o` takes one file, and `{}` is several", format.name()),
+            hint: "use --dir and --name".to_owned(),
         }),
         [_, _, ..] if alone => Err(Error::Usage {
             message: "`--o` takes one file, and there are several formats".to_owned(),
             hint: "use --dir and --name".to_owned(),
         }),
-        [_, _, ..] if formats.iter().any(|format| format.streams()) => Err(Error::Usage {
-            message: "`tar` and `docker` can only be the one format of a build".to_owned(),
-            hint: "build twice: what both need is made once".to_owned(),
-        }),
+        [_, _, ..]
+            if formats
+                .iter()
+                .any(|format| matches!(format, Format::Tar | Format::Docker)) =>
+        {
+            Err(Error::Usage {
+                message: "`tar` and `docker` can only be the one format of a build".to_owned(),
+                hint: "build twice: what both need is made once".to_owned(),
+            })
+        }
         _ => Ok(formats),
     }
 }
@@ -144,15 +147,14 @@ fn destination<'a>(arguments: &BuildArguments, stdout: &'a mut std::io::Stdout) 
     }
 }
 
-/// The files of the formats that are one file.
-fn streamed(arguments: &BuildArguments, formats: &[Format]) -> Vec<PathBuf> {
+/// The files that are of one of the formats alone.
+fn files(arguments: &BuildArguments, formats: &[Format]) -> Vec<PathBuf> {
     match destination(arguments, &mut std::io::stdout()) {
         Destination::File(path) => vec![path],
         Destination::Stream(_) => Vec::new(),
         Destination::Named { directory, name } => {
-            let streamed = formats.iter().filter(|format| format.streams());
-            let file = |format: &Format| directory.join(format!("{name}.{}", format.name()));
-            streamed.map(file).collect()
+            let file = |format: &Format| directory.join(format!("{name}{}", format.file()));
+            formats.iter().map(file).collect()
         }
     }
 }
