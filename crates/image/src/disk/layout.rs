@@ -62,7 +62,10 @@ impl Size {
             Size::Exactly(size) if size < needed => {
                 let mebibytes = needed / ALIGNMENT;
                 refuse(
-                    format!("it needs {mebibytes} MiB, and the disk has {}", size / ALIGNMENT),
+                    format!(
+                        "it needs {mebibytes} MiB, and the disk has {} MiB",
+                        size / ALIGNMENT
+                    ),
                     format!("--size {mebibytes}M is enough"),
                 )
             }
