@@ -106,6 +106,16 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// A layer that becomes many times as large as it is, as what is made to fill a disk does.
+    #[error("layer {digest} unpacks to more than {limit} bytes, {times} times its size: that is refused")]
+    Expansion {
+        /// The layer's blob.
+        digest: Digest,
+        /// How much would have been read.
+        limit: u64,
+        /// The same in sizes of the blob.
+        times: u64,
+    },
     /// A layer that does not decompress to what the image's configuration says.
     #[error("layer {digest} is damaged at uncompressed byte {offset}: {reason}")]
     Layer {
@@ -262,6 +272,10 @@ impl Error {
             Error::MissingBlob { .. } | Error::CorruptBlob { .. } | Error::Layer { .. } => {
                 Some("fetch the image again with `cache pull`".into())
             }
+            Error::Expansion { .. } => Some(
+                "if you trust it: `docker save` writes an archive whose layers are not compressed, and `cache import` reads that"
+                    .into(),
+            ),
             Error::CorruptDerived { .. } => Some("run `cache clean` to have it made again".into()),
             Error::NoName { .. } => Some("`cache ls` lists the names".into()),
             Error::NotFound { .. } => Some("check the spelling of the name and the tag".into()),

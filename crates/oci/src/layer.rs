@@ -142,11 +142,12 @@ impl LayerReader {
         }
         self.seen += count as u64;
         if self.seen > self.limit {
-            let times = self.limit / self.size.max(1);
-            let limit = self.limit;
-            return Err(self.error(format!(
-                "it unpacks to more than {limit} bytes, {times} times its size"
-            )));
+            return Err(Error::Expansion {
+                digest: self.digest,
+                limit: self.limit,
+                times: self.limit / self.size.max(1),
+            }
+            .into());
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&buffer[..count]);

@@ -118,6 +118,8 @@ impl FileSet {
     /// Adds the names of `other`, which has none of this set's.
     pub fn extend(&mut self, other: FileSet) {
         let shift = self.inodes.len();
+        // Most sets are put together of a large one and some small ones.
+        self.inodes.reserve_exact(other.inodes.len());
         self.inodes.extend(other.inodes);
         let shifted = other
             .names

@@ -99,8 +99,8 @@ struct Plan {
     /// What is in blocks of its own, in its order.
     stored: Vec<Stored>,
     blocks: u32,
-    /// The content that stands for all those that are equal to it.
-    contents: HashMap<Digest, Content>,
+    /// The inode whose content stands for all those that are equal to it.
+    contents: HashMap<Digest, usize>,
 }
 
 /// Bytes that begin at a block.
@@ -133,30 +133,41 @@ impl Plan {
             contents: HashMap::new(),
         };
         let mut known = HashMap::new();
-        for inode in &all.inodes {
-            let first = plan.store(all, inode, &mut known)?;
+        for index in 0..all.inodes.len() {
+            let first = plan.store(all, index, &mut known)?;
             plan.first_blocks.push(first);
         }
         Ok(plan)
+    }
+
+    /// The content that is stored for this one.
+    fn standing_for<'i>(&self, all: &'i Inodes, content: &'i Content) -> &'i Content {
+        let first = match content {
+            Content::Inline(_) => None,
+            Content::Blob { digest, .. } => self.contents.get(digest),
+        };
+        match first.map(|&index| &all.inodes[index].node.kind) {
+            Some(Kind::File(first)) => first,
+            _ => content,
+        }
     }
 
     /// Gives the content of an inode its blocks, unless an equal one has them.
     fn store(
         &mut self,
         all: &Inodes,
-        inode: &Inode,
+        index: usize,
         known: &mut HashMap<(Digest, u64), u32>,
     ) -> Result<u32, FormatError> {
+        let inode = &all.inodes[index];
         let blocks = inode.blocks();
         let size = inode.size - inode.inline();
         let stored = match (&inode.body, &inode.node.kind) {
             (_, Kind::File(content)) => {
-                let content = match content {
-                    Content::Inline(_) => content,
-                    Content::Blob { digest, .. } => {
-                        self.contents.entry(*digest).or_insert_with(|| content.clone())
-                    }
-                };
+                if let Content::Blob { digest, .. } = content {
+                    self.contents.entry(*digest).or_insert(index);
+                }
+                let content = self.standing_for(all, content);
                 if blocks == 0 {
                     return Ok(0);
                 }
@@ -287,7 +298,7 @@ impl Writer<'_, '_> {
                 self.bytes(bytes.get(start..).unwrap_or_default());
             }
             Kind::File(content) => {
-                let content = self.plan.contents.get(&content.digest()).unwrap_or(content);
+                let content = self.plan.standing_for(self.all, content);
                 let tail = Tail::new(content.clone(), self.source, start);
                 self.flush();
                 self.at += tail.size();
