@@ -17,12 +17,14 @@ use std::sync::{Arc, Mutex};
 use ironkit_formats::archive::cpio;
 use ironkit_formats::compress::{self, Codec, Effort, Encoder};
 use ironkit_formats::extents::{Data, Extents, Sink};
-use ironkit_tree::{BoxError, Content, Digest, Files, Hasher, Kind, Source};
+use ironkit_tree::{BoxError, Content, Digest, Files, Hasher, Source};
 
 use crate::{Damaged, Error, Image, Out, Result, kernel, root, xattrs};
 
 /// Changes whenever the same parts give another piece: part of every key.
 const VERSION: &[u8] = b"2";
+/// Largest file of an archive in bytes: newc has 32 bits for a size.
+const FILE_MAX: u64 = u32::MAX as u64;
 /// Pieces start at multiples of this.
 pub(crate) const ALIGNMENT: u64 = 4;
 /// Encoders at work at once. Each holds some 16 MiB, and a build stays below 64.
@@ -298,10 +300,18 @@ fn make_missing(groups: &[Group], codec: Codec, image: &Image) -> Result<Vec<boo
 fn make(group: &Group, codec: Codec, image: &Image) -> Result<()> {
     let mut files = root::files(image, group.parts.clone())?;
     files.clear(&root::boot());
-    let bytes = files
-        .iter()
-        .filter(|(_, _, node)| matches!(node.kind, Kind::File(_)));
-    let bytes = bytes.map(|(_, _, node)| node.size()).sum();
+    for (path, _, node) in files.iter() {
+        if node.size() > FILE_MAX {
+            return Err(Error::Unsuitable {
+                format: "initrd",
+                reason: format!("`{path}` has {} bytes, and a file can have {FILE_MAX}", node.size()),
+                hint: Some(
+                    "a root beside the initrd can hold it: --format kernel+squashfs, or a disk with --root squashfs".to_owned(),
+                ),
+            });
+        }
+    }
+    let bytes = files.iter().map(|(_, _, node)| node.size()).sum();
     let mut write = |out: &mut (dyn Write + Send)| -> std::result::Result<(), BoxError> {
         if files.is_empty() {
             return Ok(());

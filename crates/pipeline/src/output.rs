@@ -16,6 +16,9 @@ use crate::{Error, Result};
 const MODE: u32 = 0o644;
 /// Old outputs are compared in pieces of this many bytes; small writes to a stream are gathered up to it.
 const BUFFER: usize = 128 * 1024;
+/// So many zeros at least that are written become a hole: a block of most file systems.
+const HOLE_MIN: usize = ZEROS.len();
+static ZEROS: [u8; 4096] = [0; 4096];
 /// Distinguishes the temporary names of one process.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
@@ -150,6 +153,10 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() >= HOLE_MIN && is_zero(bytes) {
+            self.zeros(bytes.len() as u64)?;
+            return Ok(bytes.len());
+        }
         if let State::Same(old) = &self.state
             && !equal(old, self.position, bytes, &mut self.old)?
         {
@@ -406,19 +413,24 @@ pub(crate) fn equal(file: &File, offset: u64, bytes: &[u8], buffer: &mut Vec<u8>
     Ok(true)
 }
 
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes
+        .chunks(ZEROS.len())
+        .all(|chunk| *chunk == ZEROS[..chunk.len()])
+}
+
 /// Whether `file` has nothing but zeros in `range`. Holes are not read.
 fn zero(file: &File, range: std::ops::Range<u64>, buffer: &mut Vec<u8>) -> io::Result<bool> {
     if file.metadata()?.len() < range.end {
         return Ok(false);
     }
-    let zeros = [0; 4096];
     for data in data(file, range) {
         let data = data?;
-        for start in data.clone().step_by(zeros.len()) {
+        for start in data.clone().step_by(ZEROS.len()) {
             let length = usize::try_from(data.end - start)
                 .unwrap_or(usize::MAX)
-                .min(zeros.len());
-            if !equal(file, start, &zeros[..length], buffer)? {
+                .min(ZEROS.len());
+            if !equal(file, start, &ZEROS[..length], buffer)? {
                 return Ok(false);
             }
         }
@@ -569,7 +581,8 @@ mod tests {
             output.write_all(b"head").unwrap();
             output.zeros(HOLE as u64).unwrap();
             output.write_all(b"middle").unwrap();
-            output.zeros(HOLE as u64).unwrap();
+            // Zeros that are the content of a file, too.
+            output.write_all(&zeros).unwrap();
             output.publish().unwrap();
             assert!(fs::read(&path).unwrap() == whole);
             use std::os::unix::fs::MetadataExt;
