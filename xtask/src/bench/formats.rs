@@ -48,31 +48,36 @@ fn measure(shop: &Workshop) -> Result<Vec<Row>> {
 }
 
 fn together(shop: &Workshop) -> Result<Duration> {
-    BUILDS.iter().map(|formats| build(shop, formats)).sum()
+    let builds = BUILDS.iter().enumerate();
+    builds.map(|(number, formats)| build(shop, number, formats)).sum()
 }
 
 /// Each format when nothing changed, in turns.
 fn each(shop: &Workshop) -> Result<Vec<Row>> {
-    let formats: Vec<&str> = BUILDS.iter().flat_map(|formats| formats.split(',')).collect();
+    let builds = BUILDS.iter().enumerate();
+    let formats: Vec<(usize, &str)> = builds
+        .flat_map(|(number, formats)| formats.split(',').map(move |format| (number, format)))
+        .collect();
     let mut times = vec![Vec::new(); formats.len()];
     for _ in 0..shop.runs {
-        for (format, times) in formats.iter().zip(&mut times) {
-            times.push(build(shop, format)?);
+        for (&(number, format), times) in formats.iter().zip(&mut times) {
+            times.push(build(shop, number, format)?);
         }
     }
     let mut medians = formats.into_iter().zip(times.into_iter().map(median));
-    let Some((first, initrd)) = medians.next() else {
+    let Some(((_, first), initrd)) = medians.next() else {
         return Ok(Vec::new());
     };
     let limit = Quantity::Time(initrd + Duration::from_millis(BEYOND));
-    let row = |(format, time)| {
+    let row = |((_, format), time)| {
         let row = Row::new(format!("{format}, nothing changed"), Quantity::Time(time));
         row.against(first, Quantity::Time(initrd)).limit(limit)
     };
     Ok(medians.map(row).collect())
 }
 
-fn build(shop: &Workshop, formats: &str) -> Result<Duration> {
-    let mut command = shop.build_command("every", &[&shop.ironkit.minimal()]);
+/// Builds with a name of its own, so that no build writes over what another one wrote.
+fn build(shop: &Workshop, number: usize, formats: &str) -> Result<Duration> {
+    let mut command = shop.build_command(&format!("every-{number}"), &[&shop.ironkit.minimal()]);
     timed(command.args(["--format", formats])).map(|(_, elapsed)| elapsed)
 }
