@@ -10,7 +10,7 @@ use super::Workshop;
 use super::build::milliseconds;
 use super::measure::{Work, interleaved};
 use super::report::Row;
-use super::tree::{elapsed, forget, layers, manifest, unpack};
+use super::tree::{elapsed, forget, layers, manifest, sizes, unpack};
 
 /// What a disk format may take when nothing changed.
 const WARM_LIMIT: u64 = 250;
@@ -61,5 +61,6 @@ fn measure(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<Row>
     Ok(vec![
         row.against("mkfs.erofs", theirs).times(1.0),
         again.limit(milliseconds(WARM_LIMIT)),
+        sizes(folder, ["tree-erofs.img", "copy.erofs"], "mkfs.erofs")?,
     ])
 }

@@ -11,7 +11,7 @@ use super::Workshop;
 use super::build::milliseconds;
 use super::measure::{Work, interleaved};
 use super::report::Row;
-use super::tree::{forget, layers, manifest, unpack};
+use super::tree::{forget, layers, manifest, sizes, unpack};
 use crate::ironkit::timed;
 
 /// What a disk format may take when nothing changed.
@@ -66,6 +66,7 @@ fn measure(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<Row>
     Ok(vec![
         row.against("mksquashfs", theirs).times(1.0),
         again.limit(milliseconds(WARM_LIMIT)),
+        sizes(folder, ["tree-squashfs.img", "copy.squashfs"], "mksquashfs")?,
     ])
 }
 

@@ -12,13 +12,15 @@ use super::build::milliseconds;
 use super::images::{self, Layer};
 use super::measure::{Work, interleaved};
 use super::registry::Registry;
-use super::report::Row;
+use super::report::{Quantity, Row};
 use crate::ironkit::{Ironkit, timed};
 
 /// LinuxKit takes 2.6 s for a tree of this size, as was measured once on the machine that limits are for.
 const TAR_LIMIT: u64 = 260;
 /// What fetching and building may take, in copies of the image by skopeo: the build unpacks every layer and writes it again.
 const PULL_TIMES: f64 = 3.0;
+/// How large a file system may be, in sizes of what other tools write.
+const SIZE_TIMES: f64 = 1.03;
 /// Fetching 120 MB takes a second or two.
 const PULL_RUNS: usize = 3;
 
@@ -144,6 +146,13 @@ fn tar_command(ironkit: &Ironkit, manifest: &Path) -> Command {
     let mut command = ironkit.command(["build", "--format", "tar", "--name", "tree"]);
     command.arg(manifest);
     command
+}
+
+/// The size of our file beside the one that another tool wrote.
+pub(super) fn sizes(folder: &Path, [ours, theirs]: [&str; 2], tool: &'static str) -> Result<Row> {
+    let size = |name| fs::metadata(folder.join(name)).map(|it| Quantity::Size(it.len()));
+    let row = Row::new(format!("{ours}, size"), size(ours)?);
+    Ok(row.against(tool, size(theirs)?).times(SIZE_TIMES))
 }
 
 pub(super) fn elapsed(command: &mut Command) -> Result<Duration> {
