@@ -18,6 +18,8 @@ command -v sqv >/dev/null 2>&1 || need gpgv gpgv
 need qemu-system-x86_64 qemu-system-x86
 need qemu-system-aarch64 qemu-system-arm
 need qemu-img qemu-utils
+need swtpm swtpm
+need ip iproute2
 need skopeo skopeo
 need umoci umoci
 need docker-registry docker-registry
@@ -31,6 +33,8 @@ need objdump binutils
 # Firmware, which is no command.
 [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing="$missing ovmf"
 [ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || missing="$missing qemu-efi-aarch64"
+# Debian 12 has it in qemu-system-common.
+[ -x /usr/libexec/virtiofsd ] || [ -x /usr/lib/qemu/virtiofsd ] || missing="$missing virtiofsd"
 [ -e /usr/lib/ipxe/qemu/pxe-virtio.rom ] || missing="$missing ipxe-qemu"
 need fsck.erofs erofs-utils
 need e2fsck e2fsprogs

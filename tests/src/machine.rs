@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Serial;
 
@@ -77,6 +77,15 @@ impl Machine {
         if let Err(error) = typed {
             panic!("cannot type {command}: {error}\n{}", self.console.transcript());
         }
+    }
+
+    /// Asks the command to end, and nothing else.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn terminate(&self) {
+        let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(process.expect("a process has a number"), Signal::TERM).expect("it runs");
     }
 
     /// Waits until the machine has ended and returns the exit code of the command.

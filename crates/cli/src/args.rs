@@ -341,10 +341,10 @@ pub struct QemuArguments {
     #[arg(required = true, value_hint = ValueHint::FilePath)]
     pub name: Option<String>,
     /// Number of processors
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub cpus: u32,
     /// Memory in MiB
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..))]
     pub mem: u64,
     /// Reach a port of the guest on this machine: [ADDRESS:]HOST:GUEST[/udp]; may be repeated
     #[arg(long, value_name = "PORTS")]

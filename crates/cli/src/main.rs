@@ -17,6 +17,13 @@ use args::{Arguments, Command};
 use exit::Exit;
 
 fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == ironkit_vm::UNTIL_PARENT_ENDS)
+    {
+        let error = ironkit_vm::until_parent_ends(std::env::args_os().skip(2));
+        return exit::report(&error.into());
+    }
     let arguments = match Arguments::try_parse_from(args::accepted(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),

@@ -77,6 +77,12 @@ pub enum Error {
     /// A virtual machine.
     #[error(transparent)]
     Vm(#[from] ironkit_vm::Error),
+    /// The directory of what outlives a machine.
+    #[error("another machine uses the state directory {}", path.display())]
+    StateInUse {
+        /// The directory.
+        path: PathBuf,
+    },
 }
 
 impl From<ironkit_package::Error> for Error {
@@ -109,6 +115,9 @@ impl Error {
             Error::Package(error) => error.hint(),
             Error::Sbom { .. } => Some("use --no-sbom to build without a list of packages".to_owned()),
             Error::Vm(error) => error.hint(),
+            Error::StateInUse { .. } => {
+                Some("end that machine, or give this one a directory of its own: --state DIR".to_owned())
+            }
             Error::Image(
                 ironkit_image::Error::Contents(source) | ironkit_image::Error::Part { source, .. },
             )
@@ -126,6 +135,7 @@ impl Error {
         match self {
             Error::Manifest(_) | Error::Usage { .. } | Error::NotSupported(_) | Error::Read { .. } => true,
             Error::Package(error) => error.is_input(),
+            Error::Vm(error) => error.is_input(),
             Error::Oci(error) => error.is_input(),
             Error::Rootfs(error) => error.is_input(),
             Error::Image(

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use crate::{Arch, SpellingError};
+use crate::{Arch, Publish, SpellingError};
 
 /// A machine that could not be started, or did not do what it was told.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,12 @@ pub enum Error {
         /// Where it should be.
         path: PathBuf,
     },
+    /// A disk that is to be a qcow2, because that was said, or because only a size was.
+    #[error("the disk {} is no qcow2", path.display())]
+    NotQcow2 {
+        /// The file.
+        path: PathBuf,
+    },
     /// A disk in LinuxKit's spelling.
     #[error(transparent)]
     Spelling(#[from] SpellingError),
@@ -85,7 +91,7 @@ pub enum Error {
         limit: usize,
     },
     /// QEMU ended before the machine ran.
-    #[error("{program} ended at once ({status}): {output}")]
+    #[error("{program} ended at once ({status}){}{output}", if output.is_empty() { "" } else { ": " })]
     Exited {
         /// The program as it was called.
         program: String,
@@ -93,6 +99,32 @@ pub enum Error {
         status: ExitStatus,
         /// What it printed on its standard error.
         output: String,
+    },
+    /// QEMU ended with an error, which it said on the terminal.
+    #[error("{program} ended with an error ({status})")]
+    Ended {
+        /// The program as it was called.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it printed on its standard error; everybody has seen it.
+        output: String,
+    },
+    /// A port of this computer that is to lead into the guest.
+    #[error("cannot publish port {}", port.host)]
+    Publish {
+        /// What was asked for.
+        port: Publish,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A bridge or TAP device that is to be there already.
+    #[error("there is no network interface `{name}`")]
+    NoInterface {
+        /// Its name.
+        name: String,
+        /// The commands that make one of the kind.
+        make: String,
     },
     /// QEMU could not be run or waited for.
     #[error("cannot run {}", program.display())]
@@ -124,6 +156,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether what was asked for is at fault, and not this computer.
+    pub fn is_input(&self) -> bool {
+        matches!(
+            self,
+            Error::File { .. }
+                | Error::DiskWithoutSize { .. }
+                | Error::NotQcow2 { .. }
+                | Error::Spelling(_)
+                | Error::NoInterface { .. }
+        )
+    }
+
     /// What a person can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -158,12 +202,52 @@ impl Error {
             Error::NoKvm { .. } => {
                 Some("--accel auto falls back to emulation, --accel tcg always emulates".to_owned())
             }
-            Error::DiskWithoutSize { .. } => Some("give a size: file=PATH,size=1G".to_owned()),
-            Error::Exited { output, .. } if output.contains("host forwarding rule") => {
-                Some("the port is in use: publish another one".to_owned())
+            Error::NotQcow2 { .. } => {
+                Some("say what it is, file=PATH,format=raw for one, or take another file".to_owned())
             }
+            Error::DiskWithoutSize { .. } => Some("give a size: file=PATH,size=1G".to_owned()),
+            Error::Exited { output, .. } | Error::Ended { output, .. } => advice(output).map(str::to_owned),
+            Error::Publish { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                Some("another program listens there: publish another port of this computer".to_owned())
+            }
+            Error::NoInterface { make, .. } => Some(format!("make it first: {make}")),
             Error::Spelling(error) => error.hint(),
             _ => None,
         }
     }
+}
+
+/// What QEMU says, in parts, and what can be done about it.
+const ADVICE: [(&str, &str); 8] = [
+    (
+        "host forwarding rule",
+        "another program listens on the port: publish another one",
+    ),
+    (
+        "\"write\" lock",
+        "another machine uses the file: end it, or run this one with a copy and a --state of its own",
+    ),
+    (
+        "bridge helper failed",
+        "QEMU's helper must be allowed to use the bridge: the line `allow NAME` in /etc/qemu/bridge.conf",
+    ),
+    (
+        "configure /dev/net/tun",
+        "be allowed to use the device: ip tuntap add NAME mode tap user \"$USER\"",
+    ),
+    (
+        "cannot set up guest memory",
+        "this computer has less memory than that: --mem MIB",
+    ),
+    ("initrd is too large", "the machine needs more memory: --mem MIB"),
+    ("initialization failed", "--gui needs a graphical session"),
+    (
+        "is not a valid device model name",
+        "`qemu-system-… -device help` lists the devices",
+    ),
+];
+
+fn advice(output: &str) -> Option<&'static str> {
+    let found = ADVICE.iter().find(|(part, _)| output.contains(part));
+    found.map(|(_, advice)| *advice)
 }

@@ -14,7 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Helpers that run. Dropping them ends them.
 #[derive(Debug, Default)]
-pub(crate) struct Helpers(Vec<Child>);
+pub(crate) struct Helpers(Vec<Started>);
+
+/// One of them.
+#[derive(Debug)]
+struct Started {
+    program: PathBuf,
+    child: Child,
+    /// What it complains about.
+    log: PathBuf,
+}
 
 impl Helpers {
     /// Starts what `machine` needs; when this returns, all of them listen.
@@ -26,6 +35,21 @@ impl Helpers {
         Ok(helpers)
     }
 
+    /// Why the first of them failed, if one did. QEMU only says that it does not answer.
+    pub(crate) fn failed(&mut self) -> Option<Error> {
+        // It may be about to end.
+        std::thread::sleep(Duration::from_millis(50));
+        self.0.iter_mut().find_map(|helper| {
+            let status = helper.child.try_wait().ok().flatten()?;
+            let output = fs::read(&helper.log).unwrap_or_default();
+            (!status.success()).then(|| Error::Exited {
+                program: helper.program.display().to_string(),
+                status,
+                output: String::from_utf8_lossy(&output).trim().to_owned(),
+            })
+        })
+    }
+
     /// Leaves them to the machine, whose end is theirs.
     pub(crate) fn detach(mut self) {
         self.0.clear();
@@ -34,10 +58,10 @@ impl Helpers {
 
 impl Drop for Helpers {
     fn drop(&mut self) {
-        for child in &mut self.0 {
+        for helper in &mut self.0 {
             // Both fail only if it has ended already.
-            let _ = child.kill();
-            let _ = child.wait();
+            let _ = helper.child.kill();
+            let _ = helper.child.wait();
         }
     }
 }
@@ -102,7 +126,7 @@ fn joined(before: &str, path: &Path) -> OsString {
 }
 
 impl Helper {
-    fn start(&self) -> Result<Child, Error> {
+    fn start(&self) -> Result<Started, Error> {
         remove_socket(&self.socket)?;
         if let Some(folder) = &self.folder {
             fs::create_dir_all(folder).map_err(|source| Error::File {
@@ -139,7 +163,11 @@ impl Helper {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(child)
+        Ok(Started {
+            program: self.program.clone(),
+            child,
+            log,
+        })
     }
 
     fn failed(&self, source: std::io::Error) -> Error {

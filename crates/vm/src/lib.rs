@@ -12,6 +12,7 @@ mod arguments;
 mod error;
 mod firmware;
 mod helpers;
+mod launcher;
 mod mac;
 mod machine;
 mod prepare;
@@ -25,6 +26,7 @@ pub use accelerator::{Accel, Chosen, choose_accelerator};
 pub use arguments::arguments;
 pub use error::Error;
 pub use firmware::{find_firmware, firmware_at};
+pub use launcher::{UNTIL_PARENT_ENDS, until_parent_ends};
 pub use mac::kept_mac;
 pub use machine::{
     Accelerator, Arch, Boot, Bus, Console, Disk, DiskFormat, Firmware, Mac, Machine, Mode, Network, OnReboot,

@@ -141,6 +141,8 @@ pub enum Bus {
     /// As the board's disks are: SATA on x86_64, virtio elsewhere.
     #[default]
     Board,
+    /// By virtio, on every board.
+    Virtio,
     /// As a USB stick.
     Usb,
 }

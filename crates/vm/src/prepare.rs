@@ -1,12 +1,16 @@
 //! What has to be there before a machine starts: its files are looked at, and missing disks are made. What is wrong
 //! is said here, in the words of the machine's description, rather than by QEMU in its own.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Boot, Disk, DiskFormat, Error, Firmware, Machine, Share, arguments, qcow2};
+use crate::{
+    Boot, Disk, DiskFormat, Error, Firmware, Machine, Mode, Protocol, Publish, Share, arguments, qcow2,
+};
 
 /// Checks the files, makes the disks that are missing, and spells the command.
 pub(crate) fn prepare(machine: &Machine, qemu: &Path) -> Result<Command, Error> {
@@ -18,6 +22,10 @@ pub(crate) fn prepare(machine: &Machine, qemu: &Path) -> Result<Command, Error> 
     machine.disks.iter().try_for_each(make_if_missing)?;
     machine.cds.iter().try_for_each(|cd| readable("the CD", cd))?;
     machine.shares.iter().try_for_each(share)?;
+    machine
+        .networks
+        .iter()
+        .try_for_each(|network| connection(&network.mode))?;
     if machine.vsock_cid.is_some() {
         File::options()
             .read(true)
@@ -41,7 +49,7 @@ fn boot(boot: &Boot) -> Result<(), Error> {
                 .iter()
                 .try_for_each(|initrd| readable("the initrd", initrd))
         }
-        Boot::Efi { folder } => readable("the folder", folder),
+        Boot::Efi { folder } => listable(folder),
         Boot::Network { folder, script } => readable("the iPXE script", &folder.join(script)),
         Boot::Disk | Boot::Cd => Ok(()),
     }
@@ -69,11 +77,51 @@ fn firmware(firmware: &Firmware) -> Result<(), Error> {
 
 fn share(share: &Share) -> Result<(), Error> {
     let (Share::NineP { folder, .. } | Share::Virtiofs { folder, .. }) = share;
+    listable(folder)
+}
+
+fn listable(folder: &Path) -> Result<(), Error> {
     fs::read_dir(folder).map(drop).map_err(|source| Error::File {
         what: "the folder",
-        path: folder.clone(),
+        path: folder.to_owned(),
         source,
     })
+}
+
+/// What a network card is connected to is there, and free.
+fn connection(mode: &Mode) -> Result<(), Error> {
+    let (name, make) = match mode {
+        Mode::User { publish } => return publish.iter().try_for_each(free),
+        Mode::Bridge { name } => (name, format!("ip link add {name} type bridge")),
+        // QEMU would make one that nobody has connected to anything, where it is allowed to.
+        Mode::Tap { name } => (name, format!("ip tuntap add {name} mode tap")),
+    };
+    match fs::read_to_string(INTERFACES) {
+        Ok(text) if !lists(&text, name) => Err(Error::NoInterface {
+            name: name.clone(),
+            make: format!("{make}; ip link set {name} up"),
+        }),
+        // QEMU will see.
+        _ => Ok(()),
+    }
+}
+
+/// The network interfaces of this process's network namespace, which `/sys` may not be of.
+const INTERFACES: &str = "/proc/self/net/dev";
+
+fn lists(interfaces: &str, name: &str) -> bool {
+    let mut names = interfaces.lines().filter_map(|line| line.split_once(':'));
+    names.any(|(found, _)| found.trim() == name)
+}
+
+/// Listens for a moment: QEMU names the port in words of its own.
+fn free(port: &Publish) -> Result<(), Error> {
+    let address = SocketAddrV4::new(port.host_address.unwrap_or(Ipv4Addr::UNSPECIFIED), port.host);
+    let bound = match port.protocol {
+        Protocol::Tcp => TcpListener::bind(address).map(drop),
+        Protocol::Udp => UdpSocket::bind(address).map(drop),
+    };
+    bound.map_err(|source| Error::Publish { port: *port, source })
 }
 
 /// Removes a socket that was left behind, which would be taken for the new one.
@@ -106,7 +154,13 @@ fn make_if_missing(disk: &Disk) -> Result<(), Error> {
         source,
     };
     if disk.path.try_exists().map_err(error)? {
-        return Ok(());
+        let bytes = open(&disk.path, File::options().read(true).write(true)).map_err(error)?;
+        return match disk.format {
+            Some(DiskFormat::Qcow2) if !is_qcow2(&bytes) => Err(Error::NotQcow2 {
+                path: disk.path.clone(),
+            }),
+            _ => Ok(()),
+        };
     }
     let size = disk.size_mib.ok_or_else(|| Error::DiskWithoutSize {
         path: disk.path.clone(),
@@ -116,9 +170,12 @@ fn make_if_missing(disk: &Disk) -> Result<(), Error> {
             let bytes = size
                 .checked_mul(1 << 20)
                 .ok_or_else(|| error(io::ErrorKind::FileTooLarge.into()))?;
-            File::create_new(&disk.path)
-                .and_then(|file| file.set_len(bytes))
-                .map_err(error)
+            let made = File::create_new(&disk.path).map_err(error)?.set_len(bytes);
+            made.map_err(|source| {
+                // The next attempt would take it for the disk.
+                let _ = fs::remove_file(&disk.path);
+                error(source)
+            })
         }
         DiskFormat::Qcow2 => qcow2::create(&disk.path, size).map_err(error),
         format @ (DiskFormat::Vpc | DiskFormat::Vhdx | DiskFormat::Vmdk) => {
@@ -141,9 +198,28 @@ fn make_if_missing(disk: &Disk) -> Result<(), Error> {
 }
 
 fn readable(what: &'static str, path: &Path) -> Result<(), Error> {
-    File::open(path).map(drop).map_err(|source| Error::File {
+    let opened = open(path, File::options().read(true));
+    opened.map(drop).map_err(|source| Error::File {
         what,
         path: path.to_owned(),
         source,
     })
+}
+
+/// As it begins. A file that is shorter is none, either.
+fn is_qcow2(file: &File) -> bool {
+    let mut magic = [0; 4];
+    file.read_exact_at(&mut magic, 0).is_ok() && magic == *b"QFI\xfb"
+}
+
+/// Opens a file or block device. Opening a FIFO would wait for who writes to it.
+fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !kind.is_file() && !kind.is_block_device() {
+        return Err(io::Error::other("it is neither a file nor a block device"));
+    }
+    options.open(path)
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::helpers::Helpers;
+use crate::launcher::launched;
 use crate::prepare::prepare;
 use crate::{Arch, Console, Error, Machine, Qmp};
 
@@ -93,7 +94,7 @@ pub fn start(machine: &Machine, qemu: &Path) -> Result<Running, Error> {
     let errors = child
         .stderr
         .take()
-        .map(|pipe| std::thread::spawn(move || tail(pipe)));
+        .map(|pipe| std::thread::spawn(move || tail(pipe, std::io::sink())));
     let mut running = Running {
         child,
         control: machine.qmp.clone(),
@@ -103,20 +104,37 @@ pub fn start(machine: &Machine, qemu: &Path) -> Result<Running, Error> {
     running.wait_for_control(machine.arch.qemu()).map(|()| running)
 }
 
-/// Runs a machine until it ends, as the terminal's foreground program.
+/// Runs a machine until it ends, as the terminal's foreground program. With a `launcher`, it also ends when this program
+/// does: that is a program that calls [`until_parent_ends`](crate::until_parent_ends) when it is told so.
 ///
 /// # Errors
-/// As [`start`], but what QEMU itself says goes to the terminal.
-pub fn run_in_terminal(machine: &Machine, qemu: &Path) -> Result<ExitStatus, Error> {
+/// As [`start`], but what QEMU itself says goes to the terminal, and then [`Error::Ended`] follows.
+pub fn run_in_terminal(machine: &Machine, qemu: &Path, launcher: Option<&OsStr>) -> Result<(), Error> {
     let run = |source| Error::Run {
         program: qemu.to_owned(),
         source,
     };
     let mut command = prepare(machine, qemu)?;
-    let helpers = Helpers::start(machine)?;
-    let status = command.status().map_err(run);
-    drop(helpers);
-    status
+    if !is_executable(qemu) {
+        let source = fs::metadata(qemu).map_or_else(|error| error, |_| ErrorKind::PermissionDenied.into());
+        return Err(run(source));
+    }
+    if let Some(launcher) = launcher {
+        command = launched(launcher, &command);
+    }
+    let mut helpers = Helpers::start(machine)?;
+    let mut child = command.stderr(Stdio::piped()).spawn().map_err(run)?;
+    let pipe = child.stderr.take();
+    let errors = pipe.map(|pipe| std::thread::spawn(move || tail(pipe, std::io::stderr())));
+    let status = child.wait().map_err(run)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(helpers.failed().unwrap_or_else(|| Error::Ended {
+        program: machine.arch.qemu().to_owned(),
+        status,
+        output: errors.and_then(|thread| thread.join().ok()).unwrap_or_default(),
+    }))
 }
 
 /// Starts a machine that goes on when this program ends; returns QEMU's process number. QEMU puts itself into the
@@ -132,14 +150,14 @@ pub fn start_detached(machine: &Machine, qemu: &Path) -> Result<u32, Error> {
     let pid_file = pid_file(machine);
     let mut command = prepare(machine, qemu)?;
     command.arg("-daemonize").arg("-pidfile").arg(&pid_file);
-    let helpers = Helpers::start(machine)?;
+    let mut helpers = Helpers::start(machine)?;
     let output = command.stdin(Stdio::null()).output().map_err(run)?;
     if !output.status.success() {
-        return Err(Error::Exited {
+        return Err(helpers.failed().unwrap_or_else(|| Error::Exited {
             program: machine.arch.qemu().to_owned(),
             status: output.status,
             output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        });
+        }));
     }
     helpers.detach();
     let pid = fs::read_to_string(&pid_file).map_err(run)?;
@@ -280,12 +298,14 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// Reads to the end and keeps the last few thousand bytes: QEMU can complain for days.
-fn tail(mut pipe: impl Read) -> String {
+/// Reads to the end, passes everything on, and keeps the last few thousand bytes: QEMU can complain for days.
+fn tail(mut pipe: impl Read, mut onwards: impl Write) -> String {
     const KEPT: usize = 4096;
     let mut kept = Vec::new();
     let mut buffer = [0; 1024];
     while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+        // Who does not listen misses it.
+        let _ = onwards.write_all(&buffer[..count]);
         kept.extend_from_slice(&buffer[..count]);
         if kept.len() > 2 * KEPT {
             kept.drain(..kept.len() - KEPT);
@@ -421,7 +441,7 @@ pub(crate) mod tests {
             ..machine(folder.path())
         };
         let error = start(&machine, &qemu).unwrap_err();
-        assert!(error.to_string().contains(&format!(":{port}-:80")), "{error}");
+        assert_eq!(error.to_string(), format!("cannot publish port {port}"));
         assert!(error.hint().is_some());
     }
 
@@ -525,7 +545,9 @@ pub(crate) mod tests {
     #[test]
     fn only_the_end_of_a_long_complaint_is_kept() {
         let text = "complaint\n".repeat(5000);
-        let kept = tail(text.as_bytes());
+        let mut all = Vec::new();
+        let kept = tail(text.as_bytes(), &mut all);
+        assert_eq!(all, text.as_bytes());
         assert!(
             kept.len() <= 8192 && kept.ends_with("complaint"),
             "{}",

@@ -1,5 +1,7 @@
 //! `ironkit run`.
 
+use std::ffi::OsStr;
+
 use ironkit_pipeline::Error;
 use ironkit_pipeline::run::{self, Attach, RootFile, RunOptions};
 
@@ -7,6 +9,9 @@ use super::Outcome;
 use crate::args::{Backend, Global, QemuArguments, RunArguments};
 use crate::console::Console;
 use crate::environment;
+
+/// This program, wherever it is, and whatever its file is called by now.
+const SELF: &str = "/proc/self/exe";
 
 /// Runs an image on this terminal, or in the background.
 pub fn run(global: &Global, arguments: &RunArguments, console: &Console) -> Outcome {
@@ -21,18 +26,8 @@ pub fn run(global: &Global, arguments: &RunArguments, console: &Console) -> Outc
     let prepared = run::prepare(&context, &options(arguments)?, console)?;
     console.finish();
     if !arguments.detached {
-        let status = ironkit_vm::run_in_terminal(&prepared.machine, &prepared.qemu).map_err(Error::from)?;
-        if status.success() {
-            return Ok(());
-        }
-        // QEMU said on the terminal what it has against it.
-        let (program, output) = (prepared.qemu.display().to_string(), String::new());
-        return Err(Error::Vm(ironkit_vm::Error::Exited {
-            program,
-            status,
-            output,
-        })
-        .into());
+        return ironkit_vm::run_in_terminal(&prepared.machine, &prepared.qemu, Some(OsStr::new(SELF)))
+            .map_err(|error| Error::from(error).into());
     }
     let machine = ironkit_vm::start_detached(&prepared.machine, &prepared.qemu).map_err(Error::from)?;
     console.print(&machine.to_string());

@@ -54,7 +54,9 @@ pub(super) fn networks(options: &RunOptions, state: &State) -> Result<Vec<Networ
 }
 
 /// The folders that the guest can mount.
-pub(super) fn shares(options: &RunOptions, state: &State) -> Result<Vec<Share>> {
+pub(super) fn shares(context: &Context, options: &RunOptions, state: &State) -> Result<Vec<Share>> {
+    // The daemon works elsewhere.
+    let folder = |spec: &ShareSpec| context.working_directory.join(&spec.folder);
     let tag = |spec: &ShareSpec, kind: &str, index: usize| {
         let given = spec.tag.clone();
         given.unwrap_or_else(|| format!("{kind}{index}"))
@@ -62,7 +64,7 @@ pub(super) fn shares(options: &RunOptions, state: &State) -> Result<Vec<Share>> 
     let mut shares = Vec::new();
     for (index, spec) in options.shares.iter().enumerate() {
         shares.push(Share::NineP {
-            folder: spec.folder.clone(),
+            folder: folder(spec),
             tag: tag(spec, "share", index),
             read_only: spec.read_only,
         });
@@ -76,7 +78,7 @@ pub(super) fn shares(options: &RunOptions, state: &State) -> Result<Vec<Share>> 
             None => ironkit_vm::find_virtiofsd(&options.path)?,
         };
         shares.push(Share::Virtiofs {
-            folder: spec.folder.clone(),
+            folder: folder(spec),
             tag: tag(spec, "virtiofs", index),
             daemon,
             socket: state.folder()?.join(format!("virtiofs{index}")),

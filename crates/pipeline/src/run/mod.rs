@@ -3,7 +3,9 @@
 mod devices;
 mod start;
 
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -119,7 +121,7 @@ pub enum NetworkSpec {
 }
 
 /// A machine that is ready to be started.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Prepared {
     /// The machine.
     pub machine: Machine,
@@ -127,6 +129,8 @@ pub struct Prepared {
     pub qemu: PathBuf,
     /// The directory of what outlives it, if it needs one.
     pub state: Option<PathBuf>,
+    /// Keeps others from using the directory until it is dropped; a machine in the background has it, too.
+    pub lock: Option<File>,
 }
 
 /// Finds the image's files and QEMU, chooses the accelerator and describes the machine.
@@ -158,7 +162,7 @@ pub fn prepare(context: &Context, options: &RunOptions, watcher: &dyn Watcher) -
         disks: devices::disks(options, &state)?,
         cds: Vec::new(),
         networks: devices::networks(options, &state)?,
-        shares: devices::shares(options, &state)?,
+        shares: devices::shares(context, options, &state)?,
         vsock_cid: options.vsock_cid,
         tpm: devices::tpm(options, &state)?,
         usb: options.usb,
@@ -182,8 +186,13 @@ pub fn prepare(context: &Context, options: &RunOptions, watcher: &dyn Watcher) -
         watcher.note(why);
     }
     machine.accelerator = chosen.accelerator;
-    let state = state.made();
-    Ok(Prepared { machine, qemu, state })
+    let (state, lock) = state.made();
+    Ok(Prepared {
+        machine,
+        qemu,
+        state,
+        lock,
+    })
 }
 
 /// The machine's processor, which must be the image's.
@@ -209,6 +218,17 @@ fn wants_uefi(options: &RunOptions, start: &Start, arch: Arch) -> Result<bool> {
     let Some(firmwares) = start.firmwares() else {
         return Ok(asked);
     };
+    let nothing = !firmwares.bios && !firmwares.uefi;
+    if nothing && (options.attach == Attach::Auto || start.is_cd()) {
+        return Err(Error::Usage {
+            message: format!("nothing on `{name}` starts a machine: it has no boot loader"),
+            hint: match start.is_cd() {
+                true => "with a root file system of the format kernel+iso, give the base name of it and its kernel"
+                    .to_owned(),
+                false => "the file may be damaged or cut off; --attach disk starts it all the same".to_owned(),
+            },
+        });
+    }
     let bios_only = firmwares.bios && !firmwares.uefi;
     let uefi_only = firmwares.uefi && !firmwares.bios;
     if bios_only && arch != Arch::X86_64 {
@@ -229,7 +249,9 @@ fn wants_uefi(options: &RunOptions, start: &Start, arch: Arch) -> Result<bool> {
 /// The directory of what outlives the machine, which is made when something needs it.
 pub(crate) struct State {
     path: PathBuf,
-    made: std::cell::Cell<bool>,
+    /// Whether the machine keeps it when this program ends.
+    detached: bool,
+    lock: OnceCell<File>,
 }
 
 impl State {
@@ -241,24 +263,49 @@ impl State {
         };
         State {
             path: context.working_directory.join(path),
-            made: std::cell::Cell::new(false),
+            detached: options.detached,
+            lock: OnceCell::new(),
         }
     }
 
-    /// Its path. It is there then.
+    /// Its path. It is there then, and nobody else's.
     pub(crate) fn folder(&self) -> Result<&Path> {
-        if !self.made.get() {
-            std::fs::create_dir_all(&self.path).map_err(|source| Error::Write {
-                path: self.path.clone(),
-                source,
-            })?;
-            self.made.set(true);
+        if self.lock.get().is_none() {
+            let lock = self.make()?;
+            // Nobody else can have set it.
+            let _ = self.lock.set(lock);
         }
         Ok(&self.path)
     }
 
-    fn made(self) -> Option<PathBuf> {
-        self.made.get().then_some(self.path)
+    fn make(&self) -> Result<File> {
+        let failed = |source| Error::Write {
+            path: self.path.clone(),
+            source,
+        };
+        std::fs::create_dir_all(&self.path).map_err(failed)?;
+        let mut options = File::options();
+        let lock = options.write(true).create(true).truncate(false);
+        let lock = lock.open(self.path.join("lock")).map_err(failed)?;
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(Error::StateInUse {
+                path: self.path.clone(),
+            }),
+            // A file system without locks is as good as none.
+            Err(TryLockError::Error(_)) | Ok(()) => {
+                if self.detached {
+                    // The machine inherits it.
+                    rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty())
+                        .map_err(|error| failed(error.into()))?;
+                }
+                Ok(lock)
+            }
+        }
+    }
+
+    fn made(self) -> (Option<PathBuf>, Option<File>) {
+        let lock = self.lock.into_inner();
+        (lock.as_ref().map(|_| self.path), lock)
     }
 }
 

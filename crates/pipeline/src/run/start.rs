@@ -1,8 +1,8 @@
 //! What a machine starts from: the file or files that a name means, and what is in them.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use ironkit_image::ReadAt;
@@ -56,7 +56,7 @@ pub(super) enum Start {
     Cd(PathBuf, Medium),
     Disk(PathBuf, Option<DiskFormat>, Medium),
     Efi(PathBuf, Option<Arch>),
-    Network(PathBuf),
+    Network(PathBuf, Option<Arch>),
 }
 
 /// A file with a root file system, for which the kernel is beside it.
@@ -69,19 +69,39 @@ pub(super) struct Root {
 impl Start {
     /// What `options.name` means.
     pub(super) fn of(context: &Context, options: &RunOptions) -> Result<Start> {
+        if options.name.is_empty() {
+            return Err(Error::Usage {
+                message: "the image's name is empty".to_owned(),
+                hint: "give the base name of an image, or one of its files".to_owned(),
+            });
+        }
         let path = context.working_directory.join(&options.name);
         let by_name = options.root != RootFile::Auto;
+        // A kernel is not attached to anything.
+        let is_attached = options.attach != Attach::Auto;
         if !by_name && path.is_file() {
             let of_kernel = OF_KERNEL.iter().find_map(|end| options.name.strip_suffix(end));
             // `minimal-kernel` means the same as `minimal`, when that is one.
             return match of_kernel.map(|base| context.working_directory.join(base)) {
-                Some(base) if with(&base, "-kernel").is_file() => Start::of_kernel(options, &base),
+                Some(base) if with(&base, "-kernel").is_file() && !is_attached => {
+                    Start::of_kernel(options, &base)
+                }
                 _ => Start::of_file(options, path),
             };
         }
-        match with(&path, "-kernel").is_file() {
-            true => Start::of_kernel(options, &path),
-            false => Err(missing(options, &path)),
+        if with(&path, "-kernel").is_file() && !is_attached {
+            return Start::of_kernel(options, &path);
+        }
+        match std::fs::metadata(&path).map(|found| found.file_type()) {
+            Ok(kind) if kind.is_block_device() && !by_name => Start::of_file(options, path),
+            Ok(kind) if !kind.is_file() && !by_name => Err(Error::Usage {
+                message: match kind.is_dir() {
+                    true => format!("`{}` is a directory, and no image has that name", options.name),
+                    false => format!("`{}` is neither a file nor a block device", options.name),
+                },
+                hint: "give the base name of an image, or one of its files".to_owned(),
+            }),
+            _ => Err(missing(options, &path)),
         }
     }
 
@@ -140,6 +160,13 @@ impl Start {
     /// A file that is there.
     fn of_file(options: &RunOptions, path: PathBuf) -> Result<Start> {
         let medium = look(&path)?;
+        let of_kernel = OF_KERNEL.iter().any(|end| options.name.ends_with(end));
+        if let Some(what) = unattached(medium.kind).filter(|_| options.attach != Attach::Auto) {
+            return Err(Error::Usage {
+                message: format!("`{}` is {what}, and not attached as a disk or a CD", options.name),
+                hint: "leave out --iso and --attach".to_owned(),
+            });
+        }
         let disk = |format| {
             let path = path.clone();
             match options.attach {
@@ -155,6 +182,13 @@ impl Start {
                 Ok(Start::Cd(path, medium))
             }
             (Kind::Iso | Kind::Raw, _) => disk(Some(DiskFormat::Raw)),
+            (Kind::Gzip | Kind::Squashfs | Kind::Erofs, _) | (Kind::Unknown, Attach::Auto) if of_kernel => {
+                Err(not_bootable(
+                    options,
+                    "a part of an image without its kernel",
+                    "the kernel must be beside it, under the same name with -kernel at the end".to_owned(),
+                ))
+            }
             (Kind::Unknown, Attach::Auto) => Err(not_bootable(
                 options,
                 "nothing that is known here",
@@ -167,7 +201,12 @@ impl Start {
             (Kind::Vhdx, _) => disk(Some(DiskFormat::Vhdx)),
             (Kind::Vmdk, _) => disk(Some(DiskFormat::Vmdk)),
             (Kind::Efi, _) => Ok(Start::Efi(path, medium.arch.and_then(of_image))),
-            (Kind::Ipxe, _) => Ok(Start::Network(path)),
+            (Kind::Ipxe, _) => {
+                // The script itself does not say.
+                let kernel = look(&with(&path.with_extension(""), "-kernel"));
+                let arch = kernel.ok().and_then(|kernel| kernel.arch).and_then(of_image);
+                Ok(Start::Network(path, arch))
+            }
             (Kind::Kernel, _) => Ok(Start::Kernel {
                 kernel: path,
                 initrd: None,
@@ -183,10 +222,13 @@ impl Start {
             (Kind::Gzip, _) => Err(not_bootable(
                 options,
                 "compressed",
-                format!(
-                    "take the disk out of it: `tar -xzf {} disk.raw`, then `ironkit run disk.raw`",
-                    options.name
-                ),
+                match options.name.ends_with(".tar.gz") {
+                    true => format!(
+                        "take the disk out of it: `tar -xzf {} disk.raw`, then `ironkit run disk.raw`",
+                        options.name
+                    ),
+                    false => format!("uncompress it first: `gunzip --keep {}`", options.name),
+                },
             )),
             (Kind::Tar(true), _) => Err(not_bootable(
                 options,
@@ -208,10 +250,14 @@ impl Start {
     /// Which processor it is for, if it says.
     pub(super) fn arch(&self) -> Option<Arch> {
         match self {
-            Start::Kernel { arch, .. } | Start::Efi(_, arch) => *arch,
+            Start::Kernel { arch, .. } | Start::Efi(_, arch) | Start::Network(_, arch) => *arch,
             Start::Cd(_, medium) | Start::Disk(_, _, medium) => medium.arch.and_then(of_image),
-            Start::Network(_) => None,
         }
+    }
+
+    /// Whether it is a CD that says who starts from it.
+    pub(super) fn is_cd(&self) -> bool {
+        matches!(self, Start::Cd(_, medium) if medium.kind == Kind::Iso)
     }
 
     /// Which firmware starts it; none when it needs none.
@@ -224,7 +270,7 @@ impl Start {
                 bios: false,
                 uefi: true,
             }),
-            Start::Network(_) => Some(Firmwares {
+            Start::Network(..) => Some(Firmwares {
                 bios: true,
                 uefi: true,
             }),
@@ -296,7 +342,7 @@ impl Start {
             Start::Efi(path, _) => Boot::Efi {
                 folder: efi_folder(&path, machine.arch, state)?,
             },
-            Start::Network(script) => network(machine, &script)?,
+            Start::Network(script, _) => network(machine, &script)?,
         };
         Ok(())
     }
@@ -310,13 +356,15 @@ fn attach_root(machine: &mut Machine, root: Root) -> &'static str {
             "/dev/sr0"
         }
         (arch, _) => {
-            machine
-                .disks
-                .insert(0, existing(root.path, Some(DiskFormat::Raw), Bus::Board));
-            match arch {
-                Arch::X86_64 => "/dev/sda",
-                Arch::Aarch64 | Arch::Riscv64 => "/dev/vda",
-            }
+            // Linux looks at several SATA disks at once, and which becomes `/dev/sda` is chance.
+            let (bus, device) = match arch {
+                Arch::X86_64 if machine.disks.is_empty() => (Bus::Board, "/dev/sda"),
+                Arch::X86_64 => (Bus::Virtio, "/dev/vda"),
+                Arch::Aarch64 | Arch::Riscv64 => (Bus::Board, "/dev/vda"),
+            };
+            let disk = existing(root.path, Some(DiskFormat::Raw), bus);
+            machine.disks.insert(0, disk);
+            device
         }
     }
 }
@@ -420,8 +468,9 @@ impl ReadAt for OnDisk {
 
 fn look(path: &Path) -> Result<Medium> {
     let open = || {
-        let file = File::open(path)?;
-        let size = file.metadata()?.len();
+        let mut file = File::open(path)?;
+        // Of a block device, too, whose metadata has none.
+        let size = file.seek(SeekFrom::End(0))?;
         Ok(OnDisk { file, size })
     };
     let file = open().map_err(|source| Error::Read {
@@ -429,6 +478,16 @@ fn look(path: &Path) -> Result<Medium> {
         source,
     })?;
     Ok(medium::look(&file))
+}
+
+/// What is started without being attached as a disk or a CD.
+fn unattached(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Kernel => Some("a kernel"),
+        Kind::Efi => Some("a program for UEFI"),
+        Kind::Ipxe => Some("a script for machines that start from the network"),
+        _ => None,
+    }
 }
 
 fn not_bootable(options: &RunOptions, what: &str, hint: String) -> Error {
@@ -451,6 +510,17 @@ fn missing(options: &RunOptions, base: &Path) -> Error {
         .filter(|end| with(base, end).is_file())
         .map(|end| format!("{name}{end}"))
         .collect();
+    if options.attach != Attach::Auto && with(base, "-kernel").is_file() {
+        return Error::Usage {
+            message: format!(
+                "`{name}` is a kernel and what belongs to it, and not attached as a disk or a CD"
+            ),
+            hint: match files.is_empty() {
+                true => "leave out --iso and --attach".to_owned(),
+                false => format!("give the disk or CD by its name: {}", files.join(", ")),
+            },
+        };
+    }
     let hint = if !files.is_empty() {
         format!("give one of the files by its name: {}", files.join(", "))
     } else if let Some(hint) = build_first(name) {

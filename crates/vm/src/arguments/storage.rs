@@ -42,7 +42,7 @@ fn pc(line: &mut Line, machine: &Machine) {
                 port += 1;
                 format!("ide-hd,bus=ide.{}", port - 1)
             }
-            Bus::Board => "virtio-blk-pci".to_owned(),
+            Bus::Board | Bus::Virtio => "virtio-blk-pci".to_owned(),
         };
         attach(line, index, disk, &device, machine);
     }
@@ -60,7 +60,7 @@ fn virt(line: &mut Line, machine: &Machine) {
     for (index, disk) in machine.disks.iter().enumerate() {
         let device = match disk.bus {
             Bus::Usb => "usb-storage,bus=usb.0",
-            Bus::Board => "virtio-blk-pci",
+            Bus::Board | Bus::Virtio => "virtio-blk-pci",
         };
         attach(line, index, disk, device, machine);
     }
