@@ -101,6 +101,11 @@ fn left(sandbox: &Sandbox) -> Vec<String> {
     text.filter(|text| text.contains(&folder)).collect()
 }
 
+/// Number of temporary files.
+fn temporary(sandbox: &Sandbox) -> usize {
+    fs::read_dir(sandbox.path("tmp")).unwrap().count()
+}
+
 /// `ironkit run` with these arguments fails with `code`, and says this.
 #[track_caller]
 fn refuses(sandbox: &Sandbox, arguments: &[&str], code: i32, expected: &[&str]) {
@@ -138,6 +143,7 @@ fn a_machine_sees_what_it_is_given() {
     let mut convert = sandbox.command("qemu-img");
     succeed(convert.args(["convert", "-f", "raw", "-O", "qcow2", "mark", "given.qcow2"]));
 
+    let before = temporary(&sandbox);
     let mut command = sandbox.command("unshare");
     command
         .args(["--net", "--mount", "sh", "-c", NETWORKS, "sh"])
@@ -161,7 +167,7 @@ fn a_machine_sees_what_it_is_given() {
         "--networking",
         "user",
     ]);
-    let mut machine = Machine::start(command.arg("m"));
+    let machine = Machine::start(command.arg("m"));
     machine.console.wait_for("look: done", LIMIT);
     let said = machine.console.transcript();
     let mac = fs::read_to_string(sandbox.path("m-state/mac-addr")).unwrap();
@@ -217,8 +223,5 @@ fn a_machine_sees_what_it_is_given() {
             "from the guest\n"
         );
     }
-    assert!(
-        !fs::exists(sandbox.path("tmp")).unwrap()
-            || fs::read_dir(sandbox.path("tmp")).unwrap().next().is_none()
-    );
+    assert_eq!(temporary(&sandbox), before);
 }

@@ -232,6 +232,9 @@ impl Error {
                 "set IRONKIT_DEBIAN_MIRROR to the URL of a Debian mirror, the folder with `dists` and `pool`"
             }
             Error::Locked { .. } => "build without --locked to update it, and commit the result",
+            Error::NoGuest(arch) if arch != "arm64" => {
+                "IronKit's own components are for amd64 and arm64; others can be in images that come from elsewhere"
+            }
             Error::NoGuest(_) => {
                 "run scripts/arm64.sh and build ironkit again, or build the component on such a machine"
             }

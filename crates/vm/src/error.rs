@@ -175,7 +175,7 @@ impl Error {
                 let package = match arch {
                     Arch::X86_64 => "qemu-system-x86",
                     Arch::Aarch64 => "qemu-system-arm",
-                    Arch::Riscv64 => "qemu-system-misc",
+                    Arch::Riscv64 => "qemu-system-riscv (Debian 12: qemu-system-misc)",
                 };
                 Some(format!(
                     "on Debian: apt install --no-install-recommends {package}"

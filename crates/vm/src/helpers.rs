@@ -23,6 +23,7 @@ struct Started {
     child: Child,
     /// What it complains about.
     log: PathBuf,
+    socket: PathBuf,
 }
 
 impl Helpers {
@@ -62,6 +63,7 @@ impl Drop for Helpers {
             // Both fail only if it has ended already.
             let _ = helper.child.kill();
             let _ = helper.child.wait();
+            let _ = fs::remove_file(&helper.socket);
         }
     }
 }
@@ -167,6 +169,7 @@ impl Helper {
             program: self.program.clone(),
             child,
             log,
+            socket: self.socket.clone(),
         })
     }
 

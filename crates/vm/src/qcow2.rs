@@ -16,9 +16,9 @@ use std::path::Path;
 /// Makes the disk at `path`, where nothing may be yet.
 ///
 /// # Errors
-/// Those of writing, and [`io::ErrorKind::InvalidInput`] past 64 TiB.
+/// Those of writing, and [`io::ErrorKind::FileTooLarge`] past 64 TiB.
 pub(crate) fn create(path: &Path, size_mib: u64) -> io::Result<()> {
-    let layout = Layout::of(size_mib).ok_or(io::ErrorKind::InvalidInput)?;
+    let layout = Layout::of(size_mib).ok_or(io::ErrorKind::FileTooLarge)?;
     let mut file = File::create_new(path)?;
     file.write_all(&layout.metadata())?;
     file.set_len(layout.clusters() * CLUSTER)

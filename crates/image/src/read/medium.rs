@@ -64,6 +64,8 @@ pub struct Medium {
     pub cd: Firmwares,
     /// Who starts from it when it is a disk.
     pub disk: Firmwares,
+    /// How many bytes are missing from its end, going by its partition table or its file system.
+    pub missing: u64,
 }
 
 /// Sector of a disk.
@@ -105,7 +107,40 @@ pub fn look(image: &dyn ReadAt) -> Medium {
             .or((disk.bios || cd.bios).then_some(Arch::Amd64)),
         cd,
         disk,
+        missing: match kind {
+            Kind::Iso => missing(image, of_volume(image)),
+            Kind::Raw => missing(image, of_partitions(image)),
+            // The others say themselves how large they are.
+            _ => 0,
+        },
     }
+}
+
+fn missing(image: &dyn ReadAt, expected: u64) -> u64 {
+    expected.saturating_sub(image.size())
+}
+
+/// The bytes of an ISO 9660 volume (ECMA-119, 8.4.8).
+fn of_volume(cd: &dyn ReadAt) -> u64 {
+    let size = at::<4>(cd, 16 * CD_SECTOR + 80);
+    u64::from(u32::from_le_bytes(size)) * CD_SECTOR
+}
+
+/// The end of the last partition of an MBR, or the copy of the GPT's header (UEFI 2.10, 5.2.1, 5.3.2).
+fn of_partitions(disk: &dyn ReadAt) -> u64 {
+    let (mbr, gpt) = (at::<512>(disk, 0), at::<92>(disk, SECTOR));
+    if gpt[..8] == *b"EFI PART" {
+        let copy = u64::from(word(&gpt, 32)) | u64::from(word(&gpt, 36)) << 32;
+        return copy.saturating_add(1).saturating_mul(SECTOR);
+    }
+    let entries = mbr[446..510].chunks_exact(16);
+    // Without partitions, there is something else in that place.
+    if entries.clone().any(|entry| entry[0] & 0x7f != 0) {
+        return 0;
+    }
+    let used = entries.filter(|entry| entry[4] != 0);
+    let ends = used.map(|entry| u64::from(word(entry, 8)) + u64::from(word(entry, 12)));
+    ends.max().unwrap_or_default() * SECTOR
 }
 
 fn kind(image: &dyn ReadAt) -> (Kind, Option<Arch>) {
@@ -364,6 +399,30 @@ mod tests {
         ] {
             let disk = look(&image(0x1_0000, pieces)).disk;
             assert_eq!((disk.bios, disk.uefi), (bios, uefi), "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off() {
+        let signature: (usize, &[u8]) = (510, b"\x55\xaa");
+        let cd: (usize, &[u8]) = (16 * 2048, b"\x01CD001");
+        for (pieces, missing) in [
+            (&[signature][..], 0),
+            // A partition of 0x70 sectors at 0x10, and one sector more.
+            (&[signature, (450, b"\x83\0\0\0\x10\0\0\0\x70\0\0\0")], 0),
+            (&[signature, (450, b"\x83\0\0\0\x10\0\0\0\x71\0\0\0")], 512),
+            // A file system's code where a table would be.
+            (&[signature, (446, &[0x12; 64])], 0),
+            (&[signature, (512, b"EFI PART"), (544, b"\x7f")], 0),
+            (&[signature, (512, b"EFI PART"), (544, b"\x81")], 1024),
+            (
+                &[signature, (512, b"EFI PART"), (544, &[0xff; 8])],
+                u64::MAX - 0x1_0000,
+            ),
+            (&[cd, (16 * 2048 + 80, b"\x20")], 0),
+            (&[cd, (16 * 2048 + 80, b"\x21")], 2048),
+        ] {
+            assert_eq!(look(&image(0x1_0000, pieces)).missing, missing, "{pieces:?}");
         }
     }
 

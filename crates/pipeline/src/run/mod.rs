@@ -141,6 +141,12 @@ pub fn prepare(context: &Context, options: &RunOptions, watcher: &dyn Watcher) -
     let start = Start::of(context, options)?;
     let arch = arch(options, &start)?;
     let state = State::new(context, options);
+    if start.missing() > 0 {
+        let (name, missing) = (&options.name, start.missing());
+        watcher.note(&format!(
+            "`{name}` seems to be cut off: at least {missing} bytes are missing at its end"
+        ));
+    }
     let uefi = wants_uefi(options, &start, arch)?;
     let qemu = match &options.qemu {
         Some(qemu) => qemu.clone(),

@@ -255,6 +255,14 @@ impl Start {
         }
     }
 
+    /// How many bytes are missing from its end.
+    pub(super) fn missing(&self) -> u64 {
+        match self {
+            Start::Cd(_, medium) | Start::Disk(_, _, medium) => medium.missing,
+            _ => 0,
+        }
+    }
+
     /// Whether it is a CD that says who starts from it.
     pub(super) fn is_cd(&self) -> bool {
         matches!(self, Start::Cd(_, medium) if medium.kind == Kind::Iso)
