@@ -218,7 +218,7 @@ impl Error {
 }
 
 /// What QEMU says, in parts, and what can be done about it.
-const ADVICE: [(&str, &str); 8] = [
+const ADVICE: [(&str, &str); 9] = [
     (
         "host forwarding rule",
         "another program listens on the port: publish another one",
@@ -238,6 +238,10 @@ const ADVICE: [(&str, &str); 8] = [
     (
         "cannot set up guest memory",
         "this computer has less memory than that: --mem MIB",
+    ),
+    (
+        "setgroups() failed",
+        "the virtiofsd that came with QEMU runs as root only: take a newer one, --virtiofsd FILE",
     ),
     ("initrd is too large", "the machine needs more memory: --mem MIB"),
     ("initialization failed", "--gui needs a graphical session"),
