@@ -66,11 +66,16 @@ fn put(image: &mut Image, recipe: &Recipe, entry: &Entry, packages: &mut Package
             suite,
             package: name,
             modules,
+            device_trees,
         } => {
             let what = format!("kernel `{name}`");
             let package = kernel_package(packages, suite, name).map_err(at(entry.span, what.clone()))?;
             let failed = |span: &_, error| at(*span, what.clone())(error);
-            let taken = kernel::take(&package, modules, packages.layers(), failed);
+            let wanted = kernel::Wanted {
+                modules,
+                device_trees,
+            };
+            let taken = kernel::take(&package, &wanted, packages.layers(), failed);
             let taken = taken.map_err(|error| match error {
                 Error::At { .. } => error,
                 error => at(entry.span, what.clone())(error),

@@ -141,7 +141,7 @@ fn contents(
     let attempt = |choice| {
         let mut packages = Packages::new(
             downloads,
-            &options.platform.architecture,
+            (&options.platform.architecture, &recipe.definition.areas),
             choice,
             layers,
             progress,

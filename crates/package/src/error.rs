@@ -103,6 +103,18 @@ pub enum Error {
         /// Debian's name of the release.
         suite: String,
     },
+    /// An area that the distribution does not have.
+    #[error("{suite} has no area `{area}` for {architecture}: it has {known}")]
+    NoArea {
+        /// As written.
+        area: String,
+        /// Debian's name of it.
+        architecture: String,
+        /// Debian's name of the release.
+        suite: String,
+        /// Those that there are.
+        known: String,
+    },
     /// A path that a package does not have.
     #[error("no path matches `{path}` in {searched}")]
     NoPath {
@@ -238,7 +250,8 @@ impl Error {
             Error::NoGuest(_) => {
                 "run scripts/arm64.sh and build ironkit again, or build the component on such a machine"
             }
-            Error::NoPackage { .. } => "check the name, and `suite` in the recipe",
+            Error::NoPackage { .. } => "check the name, and `suite` and `areas` in the recipe's `debian`",
+            Error::NoArea { .. } => "check `areas` in the recipe's `debian`",
             Error::NoPath { .. } => {
                 "`dpkg -L` or the distribution's package search shows what a package contains"
             }
@@ -256,6 +269,7 @@ impl Error {
             Error::At { source, .. } => source.is_input(),
             Error::Recipe(_) | Error::Unsupported(_) | Error::File { .. } | Error::NoBinary { .. } => true,
             Error::NoPackage { .. }
+            | Error::NoArea { .. }
             | Error::NoGuest(_)
             | Error::NoPath { .. }
             | Error::NoLibrary { .. }

@@ -26,6 +26,7 @@ pub enum Choice<'a> {
 pub struct Packages<'a> {
     downloads: &'a Downloads<'a>,
     architecture: &'a str,
+    areas: &'a [String],
     choice: Choice<'a>,
     layers: &'a Layers,
     progress: &'a dyn Fn(&str),
@@ -39,10 +40,11 @@ pub struct Packages<'a> {
 pub struct Layers(RwLock<BTreeMap<Digest, Arc<File>>>);
 
 impl<'a> Packages<'a> {
-    /// Packages for `architecture`. Each that is opened gets into `layers`, and `progress` hears of it.
+    /// Packages for `architecture`, the newest of them out of `areas`. Each that is opened gets into `layers`, and `progress`
+    /// hears of it.
     pub fn new(
         downloads: &'a Downloads<'a>,
-        architecture: &'a str,
+        (architecture, areas): (&'a str, &'a [String]),
         choice: Choice<'a>,
         layers: &'a Layers,
         progress: &'a dyn Fn(&str),
@@ -51,6 +53,7 @@ impl<'a> Packages<'a> {
         Packages {
             downloads,
             architecture,
+            areas,
             choice,
             layers,
             progress,
@@ -90,7 +93,7 @@ impl<'a> Packages<'a> {
                 Choice::Locked(lock) => self.open_locked(suite, lock)?,
                 Choice::Newest => {
                     (self.progress)(&format!("reading the index of {suite} for {}", self.architecture));
-                    Index::of_suite(self.downloads, suite, self.architecture)?
+                    Index::of_suite(self.downloads, suite, self.areas, self.architecture)?
                 }
             };
             self.indices.insert(suite.to_owned(), index);

@@ -8,7 +8,7 @@ use lzma_rust2::XzReader;
 
 use super::control::{Record, Stanzas};
 use super::fetch::Downloads;
-use super::release::{self, Verifier};
+use super::release::{self, Release, Verifier};
 use super::version;
 use crate::Error;
 use crate::error::io_at;
@@ -31,12 +31,17 @@ impl Index {
         index.finish()
     }
 
-    /// The component `main` of `suite` for `architecture`, from the mirror. The release's signature is verified and
-    /// everything else follows from it.
+    /// The `areas` of `suite` for `architecture`, from the mirror. The release's signature is verified and everything else
+    /// follows from it.
     ///
     /// # Errors
-    /// No verifier or keys, no signature, and those of downloads.
-    pub fn of_suite(downloads: &Downloads, suite: &str, architecture: &str) -> Result<Index, Error> {
+    /// No verifier or keys, no signature, an area that there is not, and those of downloads.
+    pub fn of_suite(
+        downloads: &Downloads,
+        suite: &str,
+        areas: &[String],
+        architecture: &str,
+    ) -> Result<Index, Error> {
         let verifier = Verifier::find()?;
         let keyrings = release::keyrings(&downloads.machine().keyrings)?;
         let path = format!("dists/{suite}/InRelease");
@@ -53,24 +58,31 @@ impl Index {
             let found = format!("it is the release of {} ({})", release.codename, release.suite);
             return Err(damaged(io::Error::new(io::ErrorKind::InvalidData, found)));
         }
-        let name = format!("main/binary-{architecture}/Packages.xz");
-        let Some((digest, size)) = release.indices.get(&name) else {
-            return Err(damaged(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it has no {name}"),
-            )));
-        };
-        // By its digest, so that a mirror that is just being updated cannot give another one.
-        let path = format!(
-            "dists/{suite}/main/binary-{architecture}/by-hash/SHA256/{}",
-            digest.hex()
-        );
-        let file = downloads.file(&path, digest, *size)?;
-        let packages = File::open(&file).map_err(io_at("read", &file))?;
-        Index::read(XzReader::new(BufReader::new(packages), true)).map_err(|source| Error::Damaged {
-            what: format!("{name} of {suite}"),
-            source,
-        })
+        let mut index = Index::default();
+        for area in areas {
+            let name = format!("{area}/binary-{architecture}/Packages.xz");
+            let Some((digest, size)) = release.indices.get(&name) else {
+                return Err(Error::NoArea {
+                    area: area.clone(),
+                    architecture: architecture.to_owned(),
+                    suite: suite.to_owned(),
+                    known: known_areas(&release, architecture).join(", "),
+                });
+            };
+            // By its digest, so that a mirror that is just being updated cannot give another one.
+            let path = format!(
+                "dists/{suite}/{area}/binary-{architecture}/by-hash/SHA256/{}",
+                digest.hex()
+            );
+            let file = downloads.file(&path, digest, *size)?;
+            let packages = File::open(&file).map_err(io_at("read", &file))?;
+            let packages = XzReader::new(BufReader::new(packages), true);
+            index.add_all(packages).map_err(|source| Error::Damaged {
+                what: format!("{name} of {suite}"),
+                source,
+            })?;
+        }
+        Ok(index.finish())
     }
 
     /// Reads a `Packages` file.
@@ -79,10 +91,7 @@ impl Index {
     /// Those of `packages`, and `InvalidData` for what is no package.
     pub fn read(packages: impl Read) -> io::Result<Index> {
         let mut index = Index::default();
-        let mut stanzas = Stanzas::new(BufReader::with_capacity(1 << 16, packages));
-        while let Some(stanza) = stanzas.next(&|name| Record::FIELDS.contains(&name))? {
-            index.add(Record::parse(&stanza)?);
-        }
+        index.add_all(packages)?;
         Ok(index.finish())
     }
 
@@ -101,6 +110,15 @@ impl Index {
                 .flatten()
                 .filter_map(|name| self.packages.get(name)),
         )
+    }
+
+    /// Adds what a `Packages` file has.
+    fn add_all(&mut self, packages: impl Read) -> io::Result<()> {
+        let mut stanzas = Stanzas::new(BufReader::with_capacity(1 << 16, packages));
+        while let Some(stanza) = stanzas.next(&|name| Record::FIELDS.contains(&name))? {
+            self.add(Record::parse(&stanza)?);
+        }
+        Ok(())
     }
 
     fn add(&mut self, record: Record) {
@@ -123,9 +141,41 @@ impl Index {
     }
 }
 
+/// The areas that a release has for an architecture.
+fn known_areas(release: &Release, architecture: &str) -> Vec<String> {
+    let end = format!("/binary-{architecture}/Packages.xz");
+    let paths = release.indices.keys();
+    let areas = paths.filter_map(|path| path.strip_suffix(&end));
+    // What is deeper is the installer's.
+    areas
+        .filter(|area| !area.contains('/'))
+        .map(str::to_owned)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use ironkit_tree::Digest;
+
     use super::*;
+
+    #[test]
+    fn areas_of_a_release_are_told() {
+        let line = |path: &str| format!(" {} 7 {path}\n", Digest::of(b"").hex());
+        let paths = [
+            "main/binary-arm64/Packages.xz",
+            "main/binary-arm64/Packages.gz",
+            "main/debian-installer/binary-arm64/Packages.xz",
+            "non-free/binary-arm64/Packages.xz",
+            "contrib/binary-amd64/Packages.xz",
+        ];
+        let text = format!(
+            "Suite: stable\nCodename: trixie\nSHA256:\n{}",
+            paths.map(line).concat()
+        );
+        let release = release::parse(&text).unwrap();
+        assert_eq!(known_areas(&release, "arm64"), ["main", "non-free"]);
+    }
 
     #[test]
     fn the_newest_version_counts_and_providers_are_known() {

@@ -2,7 +2,7 @@
 //!
 //! Of the modules only the wanted ones and those that they need are taken. They are stored uncompressed, since an image
 //! is compressed as a whole, and otherwise untouched, so that their signatures stay valid. Soft dependencies are the
-//! recipe's to name.
+//! recipe's to name. Device trees are below `boot/dtb`, as LinuxKit's kernels have them.
 
 pub mod depmod;
 pub mod modinfo;
@@ -15,13 +15,15 @@ use ironkit_formats::archive::tar;
 use ironkit_tree::{Content, FileSet, Kind, Node, Path, Source};
 use lzma_rust2::XzReader;
 
-use crate::Error;
 use crate::debian::Package;
+use crate::{Error, glob};
 use depmod::Modules;
 use modinfo::module_name;
 
 /// Where packages keep their modules, once `lib` is a part of `usr`.
 const MODULES: &str = "usr/lib/modules";
+/// Where LinuxKit's kernels have their device trees.
+const DEVICE_TREES: &str = "boot/dtb";
 /// Largest module: a limit for hostile ones. The largest real one (amdgpu) has 30 MB.
 const MAX_MODULE: u64 = 1 << 30;
 
@@ -31,7 +33,7 @@ pub struct KernelFiles {
     pub release: String,
     /// The bootable image.
     pub image: Node,
-    /// `lib/modules`, as a tar archive.
+    /// `lib/modules` and `boot/dtb`, as a tar archive.
     pub archive: Vec<u8>,
 }
 
@@ -41,19 +43,27 @@ enum Found {
     BuiltIn,
 }
 
+/// What is wanted of a package: names and whatever tells the caller where each is from.
+pub struct Wanted<'a, T> {
+    /// Modules; those that they need come along.
+    pub modules: &'a [(String, T)],
+    /// Device trees: paths and patterns below the folder of all of them.
+    pub device_trees: &'a [(String, T)],
+}
+
 /// Whether a package has a kernel in it.
 pub fn has_kernel(package: &Package) -> bool {
     kernel_path(package).is_some()
 }
 
-/// Takes the kernel and the modules that `wanted` names, with all that they need. `wanted` is a name and whatever tells
-/// the caller where it is from; `failed` turns that into the error's place.
+/// Takes the kernel, and the modules and device trees that are `wanted`. `failed` turns what tells where a name is from into
+/// the error's place.
 ///
 /// # Errors
-/// [`Error::NoModule`], and those of reading the package.
+/// [`Error::NoModule`], [`Error::NoPath`], and those of reading the package.
 pub fn take<T>(
     package: &Package,
-    wanted: &[(String, T)],
+    wanted: &Wanted<T>,
     source: &dyn Source,
     failed: impl Fn(&T, Error) -> Error,
 ) -> Result<KernelFiles, Error> {
@@ -70,7 +80,7 @@ pub fn take<T>(
 
     let found = find_modules(package, &folder, source)?;
     let mut selected: BTreeMap<String, (Path, Vec<u8>, modinfo::Modinfo)> = BTreeMap::new();
-    for (name, at) in wanted {
+    for (name, at) in wanted.modules {
         let mut queue = vec![module_name(name)];
         while let Some(next) = queue.pop() {
             match found.get(&next) {
@@ -104,7 +114,10 @@ pub fn take<T>(
         .get(&kernel)
         .cloned()
         .ok_or_else(|| missing("/boot/vmlinuz-*"))?;
-    let files = place(package, &folder, &release, selected, source)?;
+    let mut files = place(package, &folder, &release, selected, source)?;
+    for (pattern, at) in wanted.device_trees {
+        take_device_trees(package, &release, pattern, &mut files).map_err(|error| failed(at, error))?;
+    }
     let mut archive = Vec::new();
     tar::write_fileset(&files, source, &mut archive).map_err(|error| Error::Layer(error.into()))?;
     Ok(KernelFiles {
@@ -112,6 +125,33 @@ pub fn take<T>(
         image: Node::new(image.kind, 0o644),
         archive,
     })
+}
+
+/// Adds the device trees that match. Debian has them beside the kernel's documentation, not in `/boot`.
+fn take_device_trees(
+    package: &Package,
+    release: &str,
+    pattern: &str,
+    files: &mut FileSet,
+) -> Result<(), Error> {
+    let missing = || Error::NoPath {
+        path: format!("/usr/lib/linux-image-{release}/{pattern}"),
+        searched: package.title(),
+    };
+    let path = |text: String| Path::parse(text).map_err(|_| missing());
+    let folder = path(format!("usr/lib/linux-image-{release}"))?;
+    let root = path(DEVICE_TREES.to_owned())?;
+    let mut any = false;
+    for (found, _, node) in package.files.iter() {
+        let Some(below) = found.below(&folder).filter(|below| glob::matches(pattern, below)) else {
+            continue;
+        };
+        if matches!(node.kind, Kind::File(_)) {
+            files.insert(root.join(&below), Node::new(node.kind.clone(), 0o644));
+            any = true;
+        }
+    }
+    if any { Ok(()) } else { Err(missing()) }
 }
 
 fn kernel_path(package: &Package) -> Option<Path> {

@@ -103,7 +103,7 @@ fn kernel(node: &Node, default: Option<&str>, out: &mut Diagnostics) -> Option<I
     let mapping = Mapping::read(
         node,
         "a kernel",
-        &["kernel", "suite", "modules", ARCH],
+        &["kernel", "suite", "modules", "device-trees", ARCH],
         Spelling::Exact,
         out,
     )?;
@@ -112,10 +112,12 @@ fn kernel(node: &Node, default: Option<&str>, out: &mut Diagnostics) -> Option<I
     let module =
         |node: &Node, out: &mut Diagnostics| d::string(node, out).map(|name| (name.value, name.span));
     let modules = mapping.get("modules", out, d::list(module)).unwrap_or_default();
+    let device_trees = mapping.get("device-trees", out, d::list(pattern));
     Some(Item::Kernel {
         suite: suite?,
         package: package?,
         modules,
+        device_trees: device_trees.unwrap_or_default(),
     })
 }
 

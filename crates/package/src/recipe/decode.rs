@@ -24,6 +24,8 @@ const KEYS: [&str; 14] = [
 
 /// The organisation of who does not say one.
 const ORG: &str = "linuxkit";
+/// The area of who does not say one: what is Debian proper.
+const AREA: &str = "main";
 /// The tag of who does not say one.
 const TAG: &str = "{{.Hash}}";
 
@@ -55,6 +57,7 @@ fn definition(node: &Node, out: &mut Diagnostics) -> Option<Definition> {
             image: image?,
             org: org.unwrap_or_else(|| ORG.to_owned()),
             tag: tag.unwrap_or_else(|| TAG.to_owned()),
+            areas: Vec::new(),
             contents: Vec::new(),
             dockerfile: Some(dockerfile),
             config: mapping.get("config", out, config::config),
@@ -68,7 +71,7 @@ fn definition(node: &Node, out: &mut Diagnostics) -> Option<Definition> {
             ));
         }
     }
-    let suite = mapping.get("debian", out, debian);
+    let (suite, areas) = mapping.get("debian", out, debian).unwrap_or_default();
     let entries = mapping.get("contents", out, |node, out| {
         contents::entries(node, suite.as_deref(), out)
     });
@@ -77,6 +80,7 @@ fn definition(node: &Node, out: &mut Diagnostics) -> Option<Definition> {
         image: image?,
         org: org.unwrap_or_else(|| ORG.to_owned()),
         tag: tag.unwrap_or_else(|| TAG.to_owned()),
+        areas: areas.unwrap_or_else(|| vec![AREA.to_owned()]),
         contents: entries?,
         dockerfile: None,
         config,
@@ -186,10 +190,29 @@ fn tag(node: &Node, out: &mut Diagnostics) -> Option<String> {
     Some(tag.value)
 }
 
-/// `debian: {suite: trixie}`.
-fn debian(node: &Node, out: &mut Diagnostics) -> Option<String> {
-    let mapping = Mapping::read(node, "`debian`", &["suite"], Spelling::Exact, out)?;
-    mapping.required("suite", out, suite)
+/// `debian: {suite: trixie, areas: [main, non-free-firmware]}`.
+fn debian(node: &Node, out: &mut Diagnostics) -> Option<(Option<String>, Option<Vec<String>>)> {
+    let mapping = Mapping::read(node, "`debian`", &["suite", "areas"], Spelling::Exact, out)?;
+    let suite = mapping.required("suite", out, suite);
+    let areas = mapping.get("areas", out, d::list(area));
+    if let (Some([]), Some(span)) = (areas.as_deref(), mapping.key_span("areas")) {
+        out.push(
+            Diagnostic::error(span, "packages come from at least one area").hint("`main` is Debian proper"),
+        );
+    }
+    Some((suite, areas))
+}
+
+/// The name of a part of the archive (Debian Policy, 2.2), which becomes a part of addresses.
+fn area(node: &Node, out: &mut Diagnostics) -> Option<String> {
+    let area = d::string(node, out)?;
+    let plain = area.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    if !plain || area.is_empty() {
+        let mistake = Diagnostic::error(area.span, format!("`{}` is not the name of an area", area.value));
+        out.push(mistake.hint("Debian's are main, contrib, non-free and non-free-firmware"));
+        return None;
+    }
+    Some(area.value)
 }
 
 /// The name of a release, which becomes a part of addresses.
@@ -246,6 +269,10 @@ config:
             (recipe.image.as_str(), recipe.org.as_str(), recipe.tag.as_str()),
             ("nginx", "ironkit", "{{.Hash}}")
         );
+        assert_eq!(recipe.areas, ["main"]);
+        let two = GOOD.replace("suite: trixie", "suite: trixie, areas: [main, non-free-firmware]");
+        let (two, _) = decode("build.yml", &two).unwrap();
+        assert_eq!(two.areas, ["main", "non-free-firmware"]);
         assert_eq!(recipe.contents.len(), 6);
         assert!(
             matches!(&recipe.contents[1].item, Item::Package { suite, to: Some(to), .. } if suite == "sid" && to.to_string() == "bin/sh")
@@ -279,6 +306,16 @@ config:
                 "suite: trixie",
                 "suite: ../x",
                 "build.yml:3:17: error: `../x` is not the name of a release",
+            ),
+            (
+                "suite: trixie",
+                "suite: trixie, areas: [../x]",
+                "build.yml:3:33: error: `../x` is not the name of an area",
+            ),
+            (
+                "suite: trixie",
+                "suite: trixie, areas: []",
+                "build.yml:3:25: error: packages come from at least one area",
             ),
             (
                 "debian: {suite: trixie}\n",

@@ -5,13 +5,14 @@
 //! ```yaml
 //! image: example
 //! org: ironkit
-//! debian: {suite: trixie}            # the release of all packages that do not name another
+//! debian: {suite: trixie}            # the release of all packages that do not name another, and its `areas`
 //! contents:
 //!   - package: nginx                 # files of a package, with the shared libraries that they need
 //!     paths: [/usr/sbin/nginx, "/usr/share/nginx/**"]
 //!     except: ["**/*.gz"]            # a directory is all below it; `as: PATH` places a single path elsewhere
 //!   - kernel: linux-image-cloud-amd64
 //!     modules: [virtio_net, overlay] # with those that they depend on
+//!     device-trees: [broadcom/*.dtb] # for machines whose firmware has none
 //!   - binary: init                   # a static program that travels with ironkit
 //!     path: /init
 //!   - file: nginx.conf               # of the recipe's folder
@@ -91,6 +92,8 @@ pub struct Definition {
     pub org: String,
     /// Template of the tag: `{{.Hash}}` unless it is given.
     pub tag: String,
+    /// The areas of the archive that packages are looked for in: `main` unless they are given.
+    pub areas: Vec<String>,
     /// What goes into the image, in order.
     pub contents: Vec<Entry>,
     /// What is built instead, in LinuxKit's packages.
@@ -195,6 +198,8 @@ pub enum Item {
         package: String,
         /// Names of the modules, with their places.
         modules: Vec<(String, Span)>,
+        /// Paths and patterns of device trees, with their places.
+        device_trees: Vec<(String, Span)>,
     },
 }
 
