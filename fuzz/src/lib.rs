@@ -10,6 +10,7 @@ pub mod ext4;
 mod layers;
 mod partitions;
 pub mod squashfs;
+mod uimage;
 
 use std::io::Read;
 
@@ -24,7 +25,7 @@ use ironkit_tree::{BoxError, FileSet};
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -41,11 +42,17 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("fat", fat),
     ("squashfs", squashfs::check),
     ("iso9660", iso9660),
+    ("uimage", uimage),
 ];
 
 /// The image of a virtual disk, in whatever format.
 pub fn disk(data: &[u8]) {
     disks::check(data);
+}
+
+/// What U-Boot loads.
+pub fn uimage(data: &[u8]) {
+    uimage::check(data);
 }
 
 /// A manifest, alone and merged with itself. Every mistake has a place in the text.

@@ -1,3 +1,4 @@
-//! What boot loaders are made of: programs that others built, linked as they expect it, and never run here.
+//! What boot loaders are made of, and what they load. None of it is ever run here.
 
 pub mod grub;
+pub mod uimage;
