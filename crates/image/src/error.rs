@@ -11,9 +11,6 @@ pub enum Error {
     /// A name that no output format has.
     #[error("`{0}` is not an output format")]
     UnknownFormat(String),
-    /// An output format of LinuxKit's that this version does not write.
-    #[error("the output format `{0}` is not supported yet")]
-    PlannedFormat(String),
     /// Two formats of a build that would be written to the same file.
     #[error("`{one}` and `{other}` are both written to NAME{file}")]
     SameFile {
@@ -97,7 +94,6 @@ impl Error {
         use ironkit_formats::FormatError;
         match self {
             Error::UnknownFormat(_)
-            | Error::PlannedFormat(_)
             | Error::Unsuitable { .. }
             | Error::NoLoader { .. }
             | Error::SameFile { .. } => true,

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::Error;
+use crate::{Arch, Error};
 
 /// An output format. Those of LinuxKit have its names, and write files of the same names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,9 +97,6 @@ const NAMES: [(&str, Format); 28] = [
     ("oci", Format::Oci),
 ];
 
-/// What this version does not write.
-const PLANNED: &[Format] = &[Format::Rpi3];
-
 impl Format {
     /// Whether it is a single file. Each of these can be written from front to back.
     pub fn is_one_file(self) -> bool {
@@ -162,11 +159,18 @@ impl Format {
         }
     }
 
-    /// Refuses formats of one build that would be written to the same file.
+    /// Refuses formats of one build that would be written to the same file, and those of another architecture's machines.
     ///
     /// # Errors
-    /// [`Error::SameFile`].
-    pub fn check(formats: &[Format]) -> Result<(), Error> {
+    /// [`Error::SameFile`], [`Error::Unsuitable`].
+    pub fn check(formats: &[Format], arch: Arch) -> Result<(), Error> {
+        if formats.contains(&Format::Rpi3) && arch != Arch::Arm64 {
+            return Err(Error::Unsuitable {
+                format: Format::Rpi3.name(),
+                reason: "a Raspberry Pi 3 is an arm64 machine".to_owned(),
+                hint: Some("build it with --arch arm64".to_owned()),
+            });
+        }
         for (index, other) in formats.iter().enumerate() {
             let before = formats[..index].iter();
             if let Some(one) = before
@@ -183,7 +187,7 @@ impl Format {
         Ok(())
     }
 
-    /// LinuxKit's name, where it has that format.
+    /// Its name: LinuxKit's, where it has that format.
     pub fn name(self) -> &'static str {
         NAMES
             .iter()
@@ -193,8 +197,7 @@ impl Format {
 
     /// The names of all formats that can be written.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        let written = NAMES.iter().filter(|(_, format)| !PLANNED.contains(format));
-        written.map(|(name, _)| *name)
+        NAMES.iter().map(|(name, _)| *name)
     }
 }
 
@@ -203,7 +206,6 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Format, Error> {
         match NAMES.iter().find(|(known, _)| *known == name) {
-            Some((name, format)) if PLANNED.contains(format) => Err(Error::PlannedFormat((*name).to_owned())),
             Some((_, format)) => Ok(*format),
             None => Err(Error::UnknownFormat(name.to_owned())),
         }
@@ -228,10 +230,15 @@ mod tests {
             ),
             ("tar,rpi3", "`tar` and `rpi3` are both written to NAME.tar"),
         ] {
-            let known = |name: &str| NAMES.iter().find(|(known, _)| *known == name);
-            let formats: Vec<Format> = names.split(',').map(|name| known(name).unwrap().1).collect();
-            let text = Format::check(&formats).map_or_else(|error| error.to_string(), |()| String::new());
-            assert_eq!(text, expect);
+            let formats: Vec<Format> = names.split(',').map(|name| name.parse().unwrap()).collect();
+            let said = |arch| {
+                Format::check(&formats, arch).map_or_else(|error| error.to_string(), |()| String::new())
+            };
+            assert_eq!(said(Arch::Arm64), expect);
+            let for_arm64 = names
+                .contains("rpi3")
+                .then_some("`rpi3`: a Raspberry Pi 3 is an arm64 machine");
+            assert_eq!(said(Arch::Amd64), for_arm64.unwrap_or(expect));
         }
     }
 }

@@ -20,6 +20,7 @@ mod oci;
 mod outputs;
 pub mod read;
 mod root;
+mod rpi3;
 mod squashfs;
 mod stage;
 mod tar;
@@ -195,7 +196,7 @@ impl Parts<'_> {
             }
             Format::Netboot => netboot::write(self, outputs),
             Format::Oci => oci::write(self, outputs),
-            planned => Err(Error::PlannedFormat(planned.name().to_owned())),
+            Format::Rpi3 => rpi3::write(self, outputs),
         }
     }
 }

@@ -11,6 +11,8 @@ pub enum Loader {
     Grub,
     /// systemd's stub for unified kernel images.
     SystemdStub,
+    /// U-Boot for a Raspberry Pi 3, and the firmware that starts it.
+    UBootRpi,
 }
 
 /// The files of boot loaders by their path, without the slash in front.
@@ -23,6 +25,7 @@ impl Loader {
         match self {
             Loader::Grub => "usr/lib/grub/i386-pc",
             Loader::SystemdStub => "usr/lib/systemd/boot/efi",
+            Loader::UBootRpi => "boot",
         }
     }
 
@@ -33,6 +36,7 @@ impl Loader {
         let needed = [
             (Loader::Grub, bios && arch == Arch::Amd64),
             (Loader::SystemdStub, uefi && arch != Arch::Other),
+            (Loader::UBootRpi, formats.contains(&Format::Rpi3)),
         ];
         let needed = needed.into_iter().filter(|(_, needed)| *needed);
         needed.map(|(loader, _)| loader).collect()
@@ -43,6 +47,14 @@ impl Loaders {
     /// Adds a file, instead of one that is there under that path.
     pub fn insert(&mut self, path: String, bytes: Vec<u8>) {
         self.0.insert(path, bytes);
+    }
+
+    /// All files of a boot loader, by their names in its folder.
+    pub(crate) fn files(&self, loader: Loader) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().filter_map(move |(path, bytes)| {
+            let name = path.strip_prefix(loader.folder())?.strip_prefix('/')?;
+            Some((name, bytes.as_slice()))
+        })
     }
 
     /// A file of a boot loader.

@@ -147,8 +147,8 @@ fn gcp<'p>(disk: Extents<'p>, image: &'p Image<'p>) -> Result<Extents<'p>> {
     Ok(extents)
 }
 
-/// A piece of the cache that was made from a disk.
-struct Kept<'a> {
+/// A piece of the cache that was made from a disk, or something else.
+pub(crate) struct Kept<'a> {
     key: Digest,
     size: u64,
     cache: &'a dyn Cache,
@@ -156,7 +156,7 @@ struct Kept<'a> {
 
 impl<'a> Kept<'a> {
     /// What `make` makes of `disk`, and the facts that it tells, unless both are in the cache.
-    fn new(
+    pub fn new(
         disk: &dyn Data,
         image: &'a Image,
         what: &str,

@@ -87,7 +87,7 @@ pub fn build(
     destination: Destination,
     watcher: &dyn Watcher,
 ) -> Result<BuildReport> {
-    Format::check(&options.formats)?;
+    Format::check(&options.formats, arch(&options.plan.resolve.platform))?;
     let build = Build {
         context,
         sources,

@@ -156,6 +156,7 @@ fn recipe(loader: Loader) -> Result<Recipe> {
     let (name, text, lock) = match loader {
         Loader::Grub => component!("grub"),
         Loader::SystemdStub => component!("systemd-stub"),
+        Loader::UBootRpi => component!("u-boot-rpi"),
     };
     Ok(ironkit_package::recipe::embedded(name, text, lock)?)
 }
@@ -166,7 +167,11 @@ mod tests {
 
     #[test]
     fn recipes_are_whole() {
-        for (loader, name) in [(Loader::Grub, "grub"), (Loader::SystemdStub, "systemd-stub")] {
+        for (loader, name) in [
+            (Loader::Grub, "grub"),
+            (Loader::SystemdStub, "systemd-stub"),
+            (Loader::UBootRpi, "u-boot-rpi"),
+        ] {
             let recipe = recipe(loader).unwrap();
             assert_eq!(recipe.definition.image, name);
             assert!(!recipe.lock.packages.is_empty());

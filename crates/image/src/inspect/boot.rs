@@ -60,9 +60,9 @@ pub(super) fn kernel_size(head: &[u8]) -> Option<u64> {
 }
 
 /// The beginning of something, which knows how long all of it is.
-struct Beginning<'h> {
-    head: &'h [u8],
-    size: u64,
+pub(super) struct Beginning<'h> {
+    pub head: &'h [u8],
+    pub size: u64,
 }
 
 impl ReadAt for Beginning<'_> {

@@ -14,6 +14,7 @@ mod boot;
 mod disk;
 mod filesystem;
 mod stream;
+mod uboot;
 
 use std::io::Read;
 

@@ -1,11 +1,12 @@
-//! What is read from front to back: archives, initrds, kernels, UKIs.
+//! What is read from front to back: archives, initrds, kernels, UKIs, what U-Boot loads.
 
 use std::io::{self, Read};
 
 use ironkit_formats::archive::tar;
+use ironkit_formats::boot::uimage;
 use ironkit_tree::BoxError;
 
-use super::{Looker, Object, boot};
+use super::{Looker, Object, boot, uboot};
 use crate::read::{self, Ahead};
 
 /// How much is looked at to know what it is: a UKI's table of sections ends long before.
@@ -29,6 +30,12 @@ impl Looker<'_> {
             let mut unpacked = flate2::read::MultiGzDecoder::new(stream);
             object.inside.push(self.appliance(&mut unpacked, depth + 1)?);
             return Ok(object);
+        }
+        if uimage::is_image(&head) {
+            return self.uimage(&head, &mut stream, size, depth);
+        }
+        if read::is_tar(&head) && uboot::is_card(&head) {
+            return self.card(&mut stream, size, depth);
         }
         let format = if read::is_tar(&head) { "tar" } else { "initrd" };
         let root = read::read(&mut stream, self.keep)?;

@@ -36,8 +36,12 @@ pub enum Kind {
     Erofs,
     /// Something that is compressed with gzip.
     Gzip,
-    /// A tar archive; of a virtual machine (OVA) when `true`.
-    Tar(bool),
+    /// A tar archive.
+    Tar,
+    /// One with a virtual machine (OVA).
+    Ova,
+    /// One with the files of a Raspberry Pi's card.
+    Card,
     /// A script for iPXE.
     Ipxe,
     /// Nothing that is known here.
@@ -164,7 +168,11 @@ fn kind(image: &dyn ReadAt) -> (Kind, Option<Arch>) {
         Kind::Gzip
     } else if head[257..262] == *b"ustar" {
         let name = head[..100].split(|byte| *byte == 0).next().unwrap_or_default();
-        Kind::Tar(name.ends_with(b".ovf"))
+        match name {
+            name if name.ends_with(b".ovf") => Kind::Ova,
+            b"bootcode.bin" => Kind::Card,
+            _ => Kind::Tar,
+        }
     } else if starts(b"#!ipxe") {
         Kind::Ipxe
     } else {
@@ -370,8 +378,9 @@ mod tests {
             (&[(0, b"hsqs")], Kind::Squashfs, None),
             (&[(1024, b"\xe2\xe1\xf5\xe0")], Kind::Erofs, None),
             (&[(0, b"\x1f\x8b")], Kind::Gzip, None),
-            (&[(0, b"a.ovf"), (257, b"ustar")], Kind::Tar(true), None),
-            (&[(0, b"kernel"), (257, b"ustar")], Kind::Tar(false), None),
+            (&[(0, b"a.ovf"), (257, b"ustar")], Kind::Ova, None),
+            (&[(0, b"kernel"), (257, b"ustar")], Kind::Tar, None),
+            (&[(0, b"bootcode.bin"), (257, b"ustar")], Kind::Card, None),
             (&[(0, b"#!ipxe\n")], Kind::Ipxe, None),
         ] {
             let medium = look(&image(0x1_0000, pieces));

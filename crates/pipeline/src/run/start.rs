@@ -230,7 +230,7 @@ impl Start {
                     false => format!("uncompress it first: `gunzip --keep {}`", options.name),
                 },
             )),
-            (Kind::Tar(true), _) => Err(not_bootable(
+            (Kind::Ova, _) => Err(not_bootable(
                 options,
                 "an archive of a virtual machine",
                 format!(
@@ -238,7 +238,11 @@ impl Start {
                     options.name
                 ),
             )),
-            (Kind::Tar(false), _) => Err(not_bootable(
+            (Kind::Card, _) => Err(Error::Usage {
+                message: format!("`{}` has the files of a Raspberry Pi's card, and QEMU has none of its firmware", options.name),
+                hint: "unpack it onto the card, or run the same manifest in another format: kernel+initrd, raw-efi".to_owned(),
+            }),
+            (Kind::Tar, _) => Err(not_bootable(
                 options,
                 "a tar archive",
                 "build the image in a format that is a disk, a CD or a kernel: raw, iso, kernel+initrd"
