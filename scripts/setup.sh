@@ -29,6 +29,7 @@ need unsquashfs squashfs-tools
 need sgdisk gdisk
 need sfdisk fdisk
 need sbsign sbsigntool
+need mkimage u-boot-tools
 need objdump binutils
 # Firmware, which is no command.
 [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing="$missing ovmf"

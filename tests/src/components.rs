@@ -20,7 +20,9 @@ const NETWORK: [&str; 5] = [
 ];
 
 /// The folders of a store that make up its images and what was made from them; the rest are downloads and drafts.
-const STORE: [&str; 4] = ["blobs", "derived", "index.json", "oci-layout"];
+const STORE: [&str; 4] = ["blobs", "derived", INDEX, "oci-layout"];
+/// What names the images of a store.
+const INDEX: &str = "index.json";
 
 impl Sandbox {
     /// A new one with the workspace's `components` and `examples`, and an empty store.
@@ -56,13 +58,15 @@ impl Sandbox {
         self.fill(&shared, &[&build, arguments].concat());
     }
 
-    /// Fills the store with the boot loaders that disks and CDs have.
+    /// Fills the store with the boot loaders that disks, CDs and cards have.
     ///
     /// # Panics
     /// If they cannot be built.
     pub fn stock_loaders(&self) {
         let build = ["pkg", "build", "components/grub", "components/systemd-stub"];
         self.fill(&shared_store(), &build);
+        let board = ["pkg", "build", "--arch", "arm64", "components/u-boot-rpi"];
+        self.fill(&shared_store(), &board);
     }
 
     /// Runs `arguments` on a shared store, and copies that.
@@ -73,8 +77,14 @@ impl Sandbox {
         let mut command = self.ironkit(arguments.iter().copied());
         command.env("LINUXKIT_CACHE", shared);
         succeed(Sandbox::with_network(&mut command));
+        let index = self.cache().join(INDEX);
+        let before = fs::read(&index).ok();
         for name in STORE {
             copy(&shared.join(name), &self.cache().join(name));
+        }
+        if let Some(before) = before {
+            fs::write(&index, merged(&before, &fs::read(&index).expect("it was copied")))
+                .expect("a file can be written");
         }
     }
 
@@ -95,6 +105,19 @@ impl Sandbox {
     pub fn stock_packages(&self) {
         copy(&shared_store().join("debian"), &self.cache().join("debian"));
     }
+}
+
+/// The images of both indices.
+fn merged(one: &[u8], other: &[u8]) -> Vec<u8> {
+    let parse = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).expect("an index is JSON");
+    let (one, mut index) = (parse(one), parse(other));
+    let images = index["manifests"].as_array_mut().expect("an index has images");
+    for image in one["manifests"].as_array().expect("an index has images") {
+        if !images.contains(image) {
+            images.push(image.clone());
+        }
+    }
+    index.to_string().into_bytes()
 }
 
 /// Copies a file or a folder with all that is in it.

@@ -142,7 +142,8 @@ fn the_schema_accepts_and_refuses_the_same() {
         succeed(&mut call)
     };
     let every_field = workspace().join("crates/manifest/tests/every-field.yml");
-    let examples = ["minimal.yml", "debug.yml"].map(|name| workspace().join("examples").join(name));
+    let examples =
+        ["minimal.yml", "debug.yml", "rpi3.yml"].map(|name| workspace().join("examples").join(name));
     let valid: Vec<PathBuf> = manifests
         .into_iter()
         .chain([every_field])

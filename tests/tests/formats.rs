@@ -50,9 +50,20 @@ fn formats() -> Vec<String> {
     names.trim().split(", ").map(str::to_owned).collect()
 }
 
-/// Formats for another processor.
-fn is_foreign(format: &str) -> bool {
-    format == "rpi3"
+/// The processor that a format is built for, and a manifest for it.
+fn target(format: &str) -> (&'static str, &'static str) {
+    match format {
+        "rpi3" => ("arm64", "board.yml"),
+        _ => ("amd64", "m.yml"),
+    }
+}
+
+/// As much of an arm64 kernel as anybody looks at: its size in memory and its magic number.
+fn board_kernel() -> String {
+    let mut bytes = vec![0; 4096];
+    bytes[16..24].copy_from_slice(&0x20_0000_u64.to_le_bytes());
+    bytes[56..60].copy_from_slice(b"ARM\x64");
+    String::from_utf8(bytes).unwrap()
 }
 
 /// As much of an x86 kernel as anybody looks at: its magic number and its version.
@@ -78,21 +89,35 @@ fn small() -> Sandbox {
         entry(HARD_LINK, "bin/ls", "bin/busybox"),
         entry(SYMLINK, "sbin", "bin"),
     ]);
-    for (name, layer) in [("kernel", kernel), ("init", init)] {
-        layout.name(
-            layout.image("amd64", &[layer]),
-            &format!("docker.io/tests/{name}:1"),
-        );
+    let trees = ["2837-rpi-3-b", "2837-rpi-3-b-plus", "2711-rpi-4-b"];
+    let trees = trees.map(|name| format!("boot/dtb/broadcom/bcm{name}.dtb"));
+    let trees = String::from_utf8(tar(&trees.each_ref().map(|name| entry(FILE, name, name)))).unwrap();
+    let board = tar(&[
+        entry(FILE, "kernel", &board_kernel()),
+        entry(FILE, "kernel.tar", &trees),
+    ]);
+    for (name, arch, layer) in [
+        ("kernel", "amd64", kernel),
+        ("init", "amd64", init.clone()),
+        ("board", "arm64", board),
+        ("board-init", "arm64", init),
+    ] {
+        layout.name(layout.image(arch, &[layer]), &format!("docker.io/tests/{name}:1"));
     }
     sandbox.write("images.tar", layout.archive());
     succeed(&mut sandbox.ironkit(["cache", "import", "images.tar"]));
-    sandbox.write(
-        "m.yml",
-        "kernel: {image: \"tests/kernel:1\", cmdline: console=ttyS0, tar: none}\n\
-         init: [\"tests/init:1\"]\n\
-         services: [{name: s, image: \"tests/init:1\", readonly: true}]\n\
-         files: [{path: etc/motd, contents: hello}]\n",
-    );
+    for (name, kernel, init) in [
+        ("m.yml", "\"tests/kernel:1\", tar: none", "tests/init:1"),
+        ("board.yml", "\"tests/board:1\"", "tests/board-init:1"),
+    ] {
+        let text = format!(
+            "kernel: {{image: {kernel}, cmdline: console=ttyS0}}\n\
+             init: [\"{init}\"]\n\
+             services: [{{name: s, image: \"{init}\", readonly: true}}]\n\
+             files: [{{path: etc/motd, contents: hello}}]\n"
+        );
+        sandbox.write(name, text);
+    }
     sandbox
 }
 
@@ -111,15 +136,16 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, (String, u32)> {
 
 /// Arguments of a build of one format into a folder of its own.
 fn build(format: &str) -> [String; 8] {
+    let (arch, manifest) = target(format);
     [
         "build",
         "--arch",
-        "amd64",
+        arch,
         "--format",
         format,
         "--dir",
         &format!("out/{format}"),
-        "m.yml",
+        manifest,
     ]
     .map(str::to_owned)
 }
@@ -133,7 +159,7 @@ fn every_format_is_the_same_for_everybody_and_nothing_is_run() {
     };
     let one = small();
     let other = Sandbox::new();
-    for name in ["cache", "m.yml"] {
+    for name in ["cache", "m.yml", "board.yml"] {
         copy(&one.path(name), &other.path(name));
     }
     let _ = fs::remove_dir_all(other.cache().join("derived"));
@@ -151,10 +177,7 @@ fn every_format_is_the_same_for_everybody_and_nothing_is_run() {
 
     let program = other.path("ironkit");
     fs::copy(ironkit(), &program).unwrap();
-    let formats: Vec<String> = formats()
-        .into_iter()
-        .filter(|format| !is_foreign(format))
-        .collect();
+    let formats = formats();
     for format in &formats {
         for sandbox in [&one, &other] {
             fs::create_dir_all(sandbox.path("out").join(format)).unwrap();
@@ -195,7 +218,7 @@ fn every_format_is_the_same_for_everybody_and_nothing_is_run() {
 fn every_format_has_the_bytes_that_it_had() {
     let sandbox = small();
     let mut lines = String::new();
-    for format in formats().iter().filter(|format| !is_foreign(format)) {
+    for format in &formats() {
         let folder = format!("out/{format}");
         fs::create_dir_all(sandbox.path(&folder)).unwrap();
         succeed(sandbox.command(ironkit()).args(build(format)));
@@ -218,10 +241,14 @@ fn objects(object: &Value) -> Vec<&Value> {
         .collect()
 }
 
+fn is_board_kernel(object: &Value) -> bool {
+    object["format"] == "kernel" && object["facts"]["architecture"] == "aarch64"
+}
+
 #[test]
 fn every_format_is_read_again() {
     let sandbox = small();
-    for format in formats().iter().filter(|format| !is_foreign(format)) {
+    for format in &formats() {
         let folder = format!("out/{format}");
         fs::create_dir_all(sandbox.path(&folder)).unwrap();
         succeed(sandbox.command(ironkit()).args(build(format)));
@@ -233,10 +260,10 @@ fn every_format_is_read_again() {
             }
             let text = succeed(&mut sandbox.ironkit(["inspect", "--json", &name]));
             let found: Value = serde_json::from_str(&text).unwrap();
-            let versions = objects(&found)
+            let found_kernels = objects(&found)
                 .into_iter()
-                .filter(|it| it["facts"]["version"] == "6.1.2-test");
-            kernels += versions.count();
+                .filter(|it| it["facts"]["version"] == "6.1.2-test" || is_board_kernel(it));
+            kernels += found_kernels.count();
             let listed = found["components"].as_array().unwrap();
             components += listed.iter().filter(|it| it["name"] == "service s").count();
             // The same for people.

@@ -180,7 +180,13 @@ fn arguments() {
     let cases: &[(&str, &[&str])] = &[
         ("build", &["<MANIFEST>", "Usage: ironkit build"]),
         ("build none.yml", &["cannot read none.yml", "No such file"]),
-        ("build --format rpi3 m.yml", &["`rpi3` is not supported yet"]),
+        (
+            "build --arch amd64 --format rpi3 m.yml",
+            &[
+                "`rpi3`: a Raspberry Pi 3 is an arm64 machine",
+                "hint: build it with --arch arm64",
+            ],
+        ),
         (
             "build --format tarball m.yml",
             &["`tarball` is not an output format", "hint: "],

@@ -203,7 +203,7 @@ fn outputs_that_do_not_go_together_are_refused() {
     for (arguments, expect) in [
         (&["-f", "tar,kernel+initrd"][..], "can only be the one format"),
         (&["-f", "nothing"], "is not an output format"),
-        (&["-f", "rpi3"], "is not supported yet"),
+        (&["-f", "rpi3"], "a Raspberry Pi 3 is an arm64 machine"),
         (&["--size", "4X"], "expected a number of MiB"),
         (&["-o", "x", "--name", "y"], "cannot be used with"),
         (&["-o", "x", "-f", "kernel+initrd"], "takes one file"),
