@@ -28,7 +28,7 @@ const GZIP: &str = "is compressed: no machine starts from it";
 const OVA: &str = "is an archive of a virtual machine: no machine starts from it";
 const NO_LOADER: &str = "starts a machine: it has no boot loader";
 
-const ROWS: [Row; 33] = [
+const ROWS: [Row; 32] = [
     (
         "kernel+initrd",
         "m",
@@ -94,7 +94,6 @@ const ROWS: [Row; 33] = [
     ("vhdx", "m.vhdx", ["disk", "disk uefi", ARCH, NO_CD]),
     ("vmdk", "m.vmdk", ["disk", "disk uefi", ARCH, NO_CD]),
     ("ova", "m.ova", [OVA; 4]),
-    ("rpi3", "m.tar", [TAR; 4]),
     (
         "uki",
         "m.efi",
@@ -193,10 +192,9 @@ fn every_format_starts_or_says_why_not() {
     let (_, names) = said.split_once("this version writes ").expect("it lists formats");
     let names: Vec<&str> = names.trim().split(", ").collect();
     for name in &names {
-        assert!(
-            ROWS.iter().any(|(format, ..)| format == name),
-            "{name} is not in the table"
-        );
+        // `rpi3` wants a kernel of its own kind: rpi3.rs has its refusal.
+        let is_known = *name == "rpi3" || ROWS.iter().any(|(format, ..)| format == name);
+        assert!(is_known, "{name} is not in the table");
     }
     let mut wrong = Vec::new();
     for (format, name, expected) in ROWS.iter().filter(|(format, ..)| names.contains(format)) {
@@ -207,8 +205,7 @@ fn every_format_starts_or_says_why_not() {
         let folder = format!("out/{}", formats[0]);
         if !sandbox.path(&folder).exists() {
             fs::create_dir_all(sandbox.path(&folder)).unwrap();
-            let arch = if *format == "rpi3" { "arm64" } else { "amd64" };
-            let mut build = sandbox.ironkit(["build", "--no-sbom", "--arch", arch, "--dir", &folder]);
+            let mut build = sandbox.ironkit(["build", "--no-sbom", "--arch", "amd64", "--dir", &folder]);
             succeed(build.args(["--format", &formats.join(","), "m.yml"]));
         }
         for (flags, expected) in FLAGS.iter().zip(expected) {
