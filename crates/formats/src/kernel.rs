@@ -11,6 +11,8 @@ const MAGIC: usize = 0x202;
 /// Offsets of the payload's offset and length (protocol 2.08).
 const PAYLOAD_OFFSET: usize = 0x248;
 const PAYLOAD_LENGTH: usize = 0x24c;
+/// Memory of an xz decoder, in KiB: kernels are compressed with dictionaries of up to 128 MiB (scripts/xz_wrap.sh).
+const XZ_MEMORY: u32 = 192 << 10;
 /// Where the header ends.
 const HEADER_END: usize = 0x250;
 
@@ -62,7 +64,9 @@ fn decompressed<'a>(stream: Box<dyn Read + 'a>) -> io::Result<Payload<'a>> {
             decoder.window_log_max(27)?;
             Box::new(decoder.single_frame())
         }
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(lzma_rust2::XzReader::new(stream, false)),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
+            Box::new(lzma_rust2::XzReader::new_mem_limit(stream, false, XZ_MEMORY))
+        }
         _ => {
             return Ok(Payload {
                 compressed: false,

@@ -8,13 +8,18 @@ pub mod erofs;
 pub mod ext4;
 pub mod fat;
 pub mod iso9660;
+mod paths;
 pub mod squashfs;
 mod tree;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::io::Read;
 
 use ironkit_tree::{BoxError, Path};
+
+/// Longest name that Linux has, in bytes.
+const NAME_MAX: usize = 255;
 
 /// An inode as a reader found it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 
 use ironkit_tree::{FileSet, InodeId, Node, Path};
 
+use super::NAME_MAX;
 use crate::FormatError;
-
-/// Longest name that Linux has, in bytes.
-const NAME_MAX: usize = 255;
 
 /// An inode and its place in the tree. Inodes are known by their index, and the root has index 0.
 pub(super) struct Named<'a> {

@@ -24,6 +24,8 @@ pub struct Qcow2<'a> {
 
 /// Sizes of clusters, as powers of two.
 const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
+/// Largest window of a cluster's zstd frame, as a power of two; QEMU's have a cluster's size.
+const ZSTD_WINDOW_LOG: u32 = 25;
 
 impl<'a> Qcow2<'a> {
     /// Whether `image` begins as such a file.
@@ -158,6 +160,10 @@ fn unpack_zstd(packed: &[u8], cluster: &mut [u8]) -> bool {
     let Ok(mut reader) = zstd::stream::read::Decoder::with_buffer(packed) else {
         return false;
     };
+    // Its memory is as large as it asks for; no cluster has that many bytes.
+    if reader.window_log_max(ZSTD_WINDOW_LOG).is_err() {
+        return false;
+    }
     io::Read::read_exact(&mut reader, cluster).is_ok()
 }
 

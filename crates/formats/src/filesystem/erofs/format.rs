@@ -20,8 +20,6 @@ pub(super) const COMPACT: u64 = 32;
 pub(super) const EXTENDED: u64 = 64;
 /// Length of an entry of a directory, without its name.
 pub(super) const DIRENT: usize = 12;
-/// Longest name, in bytes.
-pub(super) const NAME_MAX: usize = 255;
 /// Length of what comes before the attributes of an inode.
 pub(super) const XATTR_HEADER: usize = 12;
 /// Length of what comes before the name of an attribute; attributes are aligned to it.

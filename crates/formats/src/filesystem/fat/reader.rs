@@ -9,6 +9,7 @@ use super::format::{
     ATTRIBUTE_DIRECTORY, ATTRIBUTE_LABEL, ATTRIBUTE_LONG, DELETED, DELETED_ESCAPE, ENTRIES_MAX, ENTRY,
     FIRST_CLUSTER, LONG_LAST, LONG_PART, LONG_PLACES, SECTOR, Width, checksum,
 };
+use crate::filesystem::paths::Paths;
 use crate::filesystem::{Entry, EntryKind, Visitor};
 use crate::read_at::{ReadAt, ReadError, bytes};
 
@@ -16,6 +17,8 @@ use crate::read_at::{ReadAt, ReadError, bytes};
 const FORMAT: &str = "FAT";
 /// Directories below each other; more are a circle.
 const DEPTH_MAX: usize = 64;
+/// Bytes of 255 units of UTF-16.
+const NAME_MAX: usize = 3 * 255;
 /// Directory entries of a whole file system.
 const TOTAL_MAX: u64 = 4 << 20;
 
@@ -55,6 +58,7 @@ enum Place {
 pub fn read(image: &dyn ReadAt, visit: &mut Visitor) -> Result<Info, ReadError> {
     let info = info(image)?;
     let mut left = TOTAL_MAX;
+    let mut paths = Paths::new(NAME_MAX);
     // Directories that wait, the next one last.
     let mut waiting = vec![(Path::ROOT, info.root, 0)];
     while let Some((path, place, depth)) = waiting.pop() {
@@ -64,10 +68,9 @@ pub fn read(image: &dyn ReadAt, visit: &mut Visitor) -> Result<Info, ReadError> 
             if found.attributes & ATTRIBUTE_LABEL != 0 || matches!(&*found.name, b"." | b"..") {
                 continue;
             }
-            let below = Path::parse(&found.name).ok().filter(|name| !name.is_root());
-            let below = below.filter(|_| !found.name.contains(&b'/'));
-            let name = below.ok_or_else(|| broken(found.offset, "a name that no file can have"))?;
-            let path = path.join(&name);
+            let path = paths
+                .join(&path, &found.name)
+                .map_err(|what| broken(found.offset, what))?;
             let directory = found.attributes & ATTRIBUTE_DIRECTORY != 0;
             let entry = Entry {
                 path: path.clone(),
@@ -212,11 +215,18 @@ fn entries(image: &dyn ReadAt, info: &Info, place: Place) -> Result<Vec<Found>, 
                 [0, ..] => return Ok(found),
                 [DELETED, ..] => long = Long::default(),
                 slot if slot[11] & 0x3f == ATTRIBUTE_LONG => long.add(slot),
-                slot => found.push(short(
-                    slot,
-                    std::mem::take(&mut long),
-                    offset + index * ENTRY as u64,
-                )),
+                slot => {
+                    let place = offset + index * ENTRY as u64;
+                    let entry = short(slot, std::mem::take(&mut long), place);
+                    found.push(Found {
+                        // Only FAT32 has the upper half; others have something else in its place.
+                        cluster: match info.width {
+                            Width::Fat32 => entry.cluster,
+                            _ => entry.cluster & 0xffff,
+                        },
+                        ..entry
+                    });
+                }
             }
         }
         run = match cluster {

@@ -27,5 +27,5 @@ mod writer;
 mod tests;
 
 pub use format::{BLOCK, SYSTEM_AREA};
-pub use reader::{Info, read};
+pub use reader::{Info, info, read};
 pub use writer::{Boot, Options, Platform, Volume, boot_info_table, front, layout};

@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use ironkit_tree::Path;
 
 use super::format::{BLOCK, FLAG_DIRECTORY, FLAG_MULTI_EXTENT, RECORD, STANDARD, SYSTEM_AREA};
-use crate::filesystem::{Entry, EntryKind, Visitor};
+use crate::filesystem::paths::Paths;
+use crate::filesystem::{Entry, EntryKind, NAME_MAX, Visitor};
 use crate::read_at::{ReadAt, ReadError, Slice, bytes};
 
 /// What errors call it.
@@ -67,6 +68,7 @@ struct Posix {
 pub fn read(image: &dyn ReadAt, visit: &mut Visitor) -> Result<Info, ReadError> {
     let info = info(image)?;
     let mut left = TOTAL_MAX;
+    let mut paths = Paths::new(NAME_MAX);
     let mut seen = HashSet::new();
     let mut waiting = vec![(Path::ROOT, info.root)];
     while let Some((path, extent)) = waiting.pop() {
@@ -88,7 +90,10 @@ pub fn read(image: &dyn ReadAt, visit: &mut Visitor) -> Result<Info, ReadError> 
             }
             let posix = posix(image, &record, &mut left)?;
             let parts = std::mem::take(&mut parts);
-            let entry = entry(&record, &posix, &parts, &path)?;
+            let path = paths
+                .join(&path, name(&record, &posix))
+                .map_err(|what| broken(record.offset, what))?;
+            let entry = entry(&record, &posix, &parts, path)?;
             if entry.kind == EntryKind::Directory {
                 inside.push((entry.path.clone(), (record.block, record.size)));
             }
@@ -107,7 +112,11 @@ pub fn read(image: &dyn ReadAt, visit: &mut Visitor) -> Result<Info, ReadError> 
     Ok(info)
 }
 
-fn info(image: &dyn ReadAt) -> Result<Info, ReadError> {
+/// What the descriptors and the boot catalog say.
+///
+/// # Errors
+/// What is no ISO 9660 file system or is broken, and those of `image`.
+pub fn info(image: &dyn ReadAt) -> Result<Info, ReadError> {
     let mut info = None;
     let mut boot = Vec::new();
     let mut joliet = false;
@@ -150,12 +159,13 @@ fn catalog(image: &dyn ReadAt, offset: u64) -> Result<Vec<(u8, u64, u16)>, ReadE
     for (index, entry) in block.chunks_exact(32).enumerate() {
         match entry[0] {
             1 if index == 0 => platform = entry[1],
+            _ if index == 0 => break,
             0x90 | 0x91 => platform = entry[1],
             0x88 => {
                 let sectors = u16::from_le_bytes([entry[6], entry[7]]);
                 images.push((platform, u64::from(number32(entry, 8)) * BLOCK, sectors));
             }
-            _ => break,
+            _ => {}
         }
     }
     Ok(images)
@@ -286,21 +296,17 @@ impl Posix {
     }
 }
 
-fn entry(record: &Record, posix: &Posix, parts: &[(u32, u32)], directory: &Path) -> Result<Entry, ReadError> {
-    let own = match posix.name.is_empty() {
-        false => posix.name.as_slice(),
-        // Without Rock Ridge, the identifier is the name, and the version is none of it.
-        true => {
-            let end = record.identifier.iter().position(|&byte| byte == b';');
-            let name = &record.identifier[..end.unwrap_or(record.identifier.len())];
-            name.strip_suffix(b".").unwrap_or(name)
-        }
-    };
-    let name = Path::parse(own)
-        .ok()
-        .filter(|name| name.as_bytes() == own && !own.contains(&b'/'));
-    let name = name.filter(|name| !name.is_root());
-    let name = name.ok_or_else(|| broken(record.offset, "a name that no file can have"))?;
+/// What it is called. Without Rock Ridge that is the identifier, and the version is none of it.
+fn name<'r>(record: &'r Record, posix: &'r Posix) -> &'r [u8] {
+    if !posix.name.is_empty() {
+        return &posix.name;
+    }
+    let end = record.identifier.iter().position(|&byte| byte == b';');
+    let name = &record.identifier[..end.unwrap_or(record.identifier.len())];
+    name.strip_suffix(b".").unwrap_or(name)
+}
+
+fn entry(record: &Record, posix: &Posix, parts: &[(u32, u32)], path: Path) -> Result<Entry, ReadError> {
     let is_directory = record.flags & FLAG_DIRECTORY != 0;
     let size = parts.iter().map(|(_, size)| u64::from(*size)).sum();
     let mode = posix
@@ -318,7 +324,7 @@ fn entry(record: &Record, posix: &Posix, parts: &[(u32, u32)], directory: &Path)
         _ => EntryKind::File(size),
     };
     Ok(Entry {
-        path: directory.join(&name),
+        path,
         kind,
         mode: mode & 0o7777,
         uid: posix.owner.0.into(),

@@ -32,8 +32,7 @@ pub(super) fn of(volume: &Volume, inode: &Inode) -> Result<BTreeMap<Vec<u8>, Vec
         if sum > ATTRIBUTES_MAX {
             return Err(broken(start, "too many bytes of attributes".to_owned()));
         }
-        let (name, value) = parse(&whole, offset)?;
-        found.insert(name, value);
+        add(&mut found, &whole, offset)?;
     }
     // Zeros are what fills up the end.
     while rest.len() >= XATTR_ENTRY && rest[..XATTR_ENTRY] != [0; XATTR_ENTRY] {
@@ -41,8 +40,7 @@ pub(super) fn of(volume: &Volume, inode: &Inode) -> Result<BTreeMap<Vec<u8>, Vec
         let Some(entry) = rest.get(..length) else {
             return Err(broken(start, format!("an attribute of {length} bytes")));
         };
-        let (name, value) = parse(entry, start)?;
-        found.insert(name, value);
+        add(&mut found, entry, start)?;
         rest = rest
             .get(length.next_multiple_of(XATTR_ENTRY)..)
             .unwrap_or_default();
@@ -55,12 +53,16 @@ fn length_of(entry: &[u8]) -> usize {
     XATTR_ENTRY + usize::from(entry[0]) + usize::from(u16_at(entry, 2))
 }
 
-fn parse(entry: &[u8], offset: u64) -> Result<(Vec<u8>, Vec<u8>), ReadError> {
+fn add(found: &mut BTreeMap<Vec<u8>, Vec<u8>>, entry: &[u8], offset: u64) -> Result<(), ReadError> {
     let prefix = XATTR_PREFIXES.iter().find(|(_, index)| *index == entry[1]);
     let Some((prefix, _)) = prefix else {
         let what = format!("an attribute's name has the unknown index {}", entry[1]);
         return Err(broken(offset, what));
     };
     let (name, value) = entry[XATTR_ENTRY..].split_at(usize::from(entry[0]));
-    Ok(([*prefix, name].concat(), value.to_vec()))
+    // Linux has none twice, and an image could make much work of one.
+    match found.insert([*prefix, name].concat(), value.to_vec()) {
+        Some(_) => Err(broken(offset, "an attribute is there twice".to_owned())),
+        None => Ok(()),
+    }
 }

@@ -4,13 +4,14 @@ use super::super::format::{
     CHUNK_BASED, COMPACT, EXTENDED, FLAT_INLINE, FLAT_PLAIN, FORMAT, FORMAT_EXTENDED, FORMAT_LAYOUT_SHIFT,
     S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, XATTR_HEADER, decode_device,
 };
-use super::{SYMLINK_MAX, Volume, broken, content, u16_at, u32_at, u64_at};
+use super::{Volume, broken, u16_at, u32_at, u64_at};
 use crate::filesystem::EntryKind;
+use crate::filesystem::walk::{self, SYMLINK_MAX};
 use crate::read_at::{ReadError, bytes};
 
 /// An inode, in whichever form it was.
 #[derive(Debug, Clone)]
-pub(super) struct Inode {
+pub(in crate::filesystem) struct Inode {
     /// Where it is.
     pub offset: u64,
     /// Length without what follows it.
@@ -24,6 +25,16 @@ pub(super) struct Inode {
     pub uid: u32,
     pub gid: u32,
     pub mtime: i64,
+}
+
+impl walk::Inode for Inode {
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 impl Inode {
@@ -103,7 +114,7 @@ impl Inode {
                     format!("a symbolic link has {} bytes", self.size),
                 ));
             }
-            S_IFLNK => EntryKind::Symlink(content::read(volume, self, 0, self.size)?),
+            S_IFLNK => EntryKind::Symlink(walk::read(volume, self, 0, self.size)?),
             S_IFCHR => EntryKind::CharDevice(major, minor),
             S_IFBLK => EntryKind::BlockDevice(major, minor),
             S_IFIFO => EntryKind::Fifo,

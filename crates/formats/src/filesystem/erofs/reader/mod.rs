@@ -1,29 +1,20 @@
 //! Reads an EROFS image: its superblock, and every name with what it names.
-//!
-//! Input may be hostile: directories are read once each, and all together they are not longer than the image; what
-//! is kept in memory is a block, an inode, its attributes, and the path to it.
 
 mod attributes;
 mod content;
 mod inode;
 
-use std::collections::BTreeSet;
-
 use ironkit_tree::Path;
 
 use super::format::{
-    COMPAT_CHECKSUM, DIRENT, FORMAT, INCOMPAT_KNOWN, INCOMPAT_XATTR_PREFIXES, LABEL, MAGIC, NAME_MAX, SLOT,
+    COMPAT_CHECKSUM, DIRENT, FORMAT, INCOMPAT_KNOWN, INCOMPAT_XATTR_PREFIXES, LABEL, MAGIC, SLOT,
     SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
 };
 use crate::crc32c;
+use crate::filesystem::walk::{self, Inodes, Run};
 use crate::filesystem::{Entry, EntryKind, Visitor};
 use crate::read_at::{ReadAt, ReadError, bytes};
 use inode::Inode;
-
-/// Longest path in bytes: many more levels than anybody has, and few enough that going through them ends soon.
-const PATH_MAX: usize = 64 * 1024;
-/// Longest target of a symbolic link: PATH_MAX of Linux.
-const SYMLINK_MAX: u64 = 4096;
 
 /// What the superblock says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,25 +91,7 @@ impl<'a> Volume<'a> {
     /// # Errors
     /// [`ReadError`], also those of `visitor`.
     pub fn visit(&self, visitor: &mut Visitor) -> Result<(), ReadError> {
-        let mut walk = Walk {
-            volume: self,
-            seen: BTreeSet::new(),
-            left: self.image.size(),
-        };
-        // Directories whose names are to be shown, with what is left of the topmost ones.
-        let mut open = vec![walk.enter(self.superblock.root, Path::ROOT, visitor)?];
-        while let Some(names) = open.last_mut() {
-            match names.next(&mut walk)? {
-                None => drop(open.pop()),
-                Some((nid, path)) => {
-                    let below = walk.enter(nid, path, visitor)?;
-                    if below.inode.is_some() {
-                        open.push(below);
-                    }
-                }
-            }
-        }
-        Ok(())
+        walk::visit(self, self.superblock.root, visitor)
     }
 
     fn offset(&self, nid: u64) -> Result<u64, ReadError> {
@@ -129,106 +102,44 @@ impl<'a> Volume<'a> {
     }
 }
 
-/// What is remembered on the way.
-struct Walk<'v, 'a> {
-    volume: &'v Volume<'a>,
-    /// Directories, which have one name each.
-    seen: BTreeSet<u64>,
-    /// Bytes that directories may still have.
-    left: u64,
-}
+impl Inodes for Volume<'_> {
+    type Inode = Inode;
+    const FORMAT: &'static str = FORMAT;
 
-/// The names of a directory that are not shown yet.
-struct Names {
-    path: Path,
-    /// None for what is no directory.
-    inode: Option<Inode>,
-    /// Offset in the content of the block after this one.
-    at: u64,
-    /// The names of this block, last one first.
-    block: Vec<(u64, Vec<u8>)>,
-}
+    fn image(&self) -> &dyn ReadAt {
+        self.image
+    }
 
-impl Walk<'_, '_> {
-    /// Shows what has number `nid`.
-    fn enter(&mut self, nid: u64, path: Path, visitor: &mut Visitor) -> Result<Names, ReadError> {
-        let volume = self.volume;
-        let inode = Inode::read(volume, nid)?;
-        let offset = inode.offset;
-        let kind = inode.kind(volume)?;
-        let is_directory = kind == EntryKind::Directory;
-        if is_directory {
-            if !self.seen.insert(nid) {
-                return Err(broken(offset, format!("the directory `{path}` has two names")));
-            }
-            let left = self.left.checked_sub(inode.size);
-            self.left = left.ok_or_else(|| broken(offset, format!("the directory `{path}` is too large")))?;
-        } else if path.is_root() {
-            return Err(broken(offset, "the root is no directory".to_owned()));
+    fn block_size(&self) -> u64 {
+        self.superblock.block_size
+    }
+
+    fn inode(&self, number: u64) -> Result<Inode, ReadError> {
+        Inode::read(self, number)
+    }
+
+    fn entry(&self, inode: &Inode, path: Path) -> Result<Entry, ReadError> {
+        let kind = inode.kind(self)?;
+        if matches!(kind, EntryKind::File(_)) {
+            content::check(self, inode)?;
         }
-        let entry = Entry {
+        Ok(Entry {
             path,
             mode: inode.mode & 0o7777,
             uid: u64::from(inode.uid),
             gid: u64::from(inode.gid),
             mtime: inode.mtime,
-            xattrs: attributes::of(volume, &inode)?,
+            xattrs: attributes::of(self, inode)?,
             kind,
-        };
-        match entry.kind {
-            EntryKind::File(_) => visitor(&entry, &mut content::Reader::new(volume, &inode)?)?,
-            _ => visitor(&entry, &mut std::io::empty())?,
-        }
-        Ok(Names {
-            path: entry.path,
-            inode: is_directory.then_some(inode),
-            at: 0,
-            block: Vec::new(),
         })
     }
-}
 
-impl Names {
-    /// The next number and path, without `.` and `..`.
-    fn next(&mut self, walk: &mut Walk) -> Result<Option<(u64, Path)>, ReadError> {
-        let Some(inode) = &self.inode else {
-            return Ok(None);
-        };
-        loop {
-            if let Some((nid, name)) = self.block.pop() {
-                let wrong = |what: &str| {
-                    let shown = String::from_utf8_lossy(&name);
-                    broken(
-                        inode.offset,
-                        format!("`{}`: the name `{shown}` {what}", self.path),
-                    )
-                };
-                if name == b"." || name == b".." {
-                    continue;
-                }
-                if name.is_empty() || name.len() > NAME_MAX || name.contains(&b'/') {
-                    return Err(wrong("is none"));
-                }
-                if self.path.as_bytes().len() + name.len() > PATH_MAX {
-                    return Err(wrong("is too deep"));
-                }
-                let name = Path::parse(&name).map_err(|_| wrong("is none"))?;
-                return Ok(Some((nid, self.path.join(&name))));
-            }
-            if self.at >= inode.size {
-                return Ok(None);
-            }
-            let length = (inode.size - self.at).min(walk.volume.superblock.block_size);
-            let block = content::read(walk.volume, inode, self.at, length)?;
-            self.at += length;
-            self.block = names(&block).ok_or_else(|| {
-                broken(
-                    inode.offset,
-                    format!("a block of the directory `{}` is none", self.path),
-                )
-            })?;
-            self.block.reverse();
-        }
+    fn find(&self, inode: &Inode, offset: u64) -> Result<Run, ReadError> {
+        content::find(self, inode, offset)
+    }
+
+    fn names(block: &[u8]) -> Option<Vec<(u64, Vec<u8>)>> {
+        names(block)
     }
 }
 

@@ -1,33 +1,16 @@
 //! The content of an inode, which extents tell where it is.
 
-use std::io;
-
 use super::super::format::{EXTENT, EXTENT_MAGIC, EXTENT_MAX, FORMAT};
 use super::inode::Inode;
 use super::{Volume, broken, u16_at, u32_at};
+use crate::filesystem::walk::Run;
 use crate::read_at::{ReadError, bytes};
 
 /// Most levels of nodes below an inode.
 const DEPTH_MAX: u16 = 5;
 
-/// So many bytes of a content, which are not many.
-pub(super) fn read(volume: &Volume, inode: &Inode, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
-    let (end, mut offset) = (offset + length, offset);
-    let mut read = Vec::new();
-    while offset < end {
-        let (place, count) = find(volume, inode, offset)?;
-        let count = usize::try_from(count.min(end - offset)).unwrap_or(usize::MAX);
-        match place {
-            Some(place) => read.extend(bytes(volume.image, FORMAT, place, count)?),
-            None => read.resize(read.len() + count, 0),
-        }
-        offset += count as u64;
-    }
-    Ok(read)
-}
-
 /// Where the content is from `offset` on, which is inside of it, and for how many bytes. No place is a hole.
-fn find(volume: &Volume, inode: &Inode, offset: u64) -> Result<(Option<u64>, u64), ReadError> {
+pub(super) fn find(volume: &Volume, inode: &Inode, offset: u64) -> Result<Run, ReadError> {
     let size = volume.superblock.block_size;
     let (wanted, inside) = (offset / size, offset % size);
     let wrong = |what: &str| broken(inode.offset, format!("the inode's extents: {what}"));
@@ -81,50 +64,5 @@ fn find(volume: &Volume, inode: &Inode, offset: u64) -> Result<(Option<u64>, u64
             true => Ok((Some(place.ok_or_else(|| wrong("a block is nowhere"))?), count)),
             false => Ok((None, count)),
         };
-    }
-}
-
-/// A content from its beginning to its end.
-pub(super) struct Reader<'v, 'a> {
-    volume: &'v Volume<'a>,
-    inode: &'v Inode,
-    at: u64,
-    /// Where the content is at `at`, and for how many bytes.
-    run: (Option<u64>, u64),
-}
-
-impl<'v, 'a> Reader<'v, 'a> {
-    pub fn new(volume: &'v Volume<'a>, inode: &'v Inode) -> Reader<'v, 'a> {
-        Reader {
-            volume,
-            inode,
-            at: 0,
-            run: (None, 0),
-        }
-    }
-}
-
-impl io::Read for Reader<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.inode.size - self.at;
-        if left == 0 || buffer.is_empty() {
-            return Ok(0);
-        }
-        if self.run.1 == 0 {
-            self.run = find(self.volume, self.inode, self.at).map_err(io::Error::other)?;
-        }
-        let (place, length) = &mut self.run;
-        let count = usize::try_from(left.min(*length)).unwrap_or(usize::MAX);
-        let count = count.min(buffer.len());
-        match place {
-            Some(place) => {
-                self.volume.image.read_exact_at(&mut buffer[..count], *place)?;
-                *place += count as u64;
-            }
-            None => buffer[..count].fill(0),
-        }
-        *length -= count as u64;
-        self.at += count as u64;
-        Ok(count)
     }
 }

@@ -4,16 +4,14 @@ use super::super::format::{
     FLAG_EXTENTS, FLAG_INLINE_DATA, FORMAT, I_BLOCK, I_BLOCK_OFFSET, INODE_BASE, S_IFMT,
 };
 use super::super::geometry::has_copies;
-use super::{Volume, broken, content, u16_at, u32_at};
+use super::{Volume, broken, u16_at, u32_at};
 use crate::filesystem::EntryKind;
+use crate::filesystem::walk::{self, SYMLINK_MAX};
 use crate::read_at::{ReadError, bytes};
-
-/// Longest target of a symbolic link: PATH_MAX of Linux.
-const SYMLINK_MAX: u64 = 4096;
 
 /// An inode.
 #[derive(Debug, Clone)]
-pub(super) struct Inode {
+pub(in crate::filesystem) struct Inode {
     /// Where it is.
     pub offset: u64,
     pub mode: u32,
@@ -26,6 +24,16 @@ pub(super) struct Inode {
     pub i_block: [u8; I_BLOCK],
     /// What is after the numbers: attributes.
     pub rest: Vec<u8>,
+}
+
+impl walk::Inode for Inode {
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 impl Inode {
@@ -89,7 +97,7 @@ impl Inode {
             }
             0o120_000 => {
                 self.check()?;
-                EntryKind::Symlink(content::read(volume, self, 0, self.size)?)
+                EntryKind::Symlink(walk::read(volume, self, 0, self.size)?)
             }
             0o020_000 => {
                 let (major, minor) = self.device();

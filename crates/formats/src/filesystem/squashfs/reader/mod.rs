@@ -12,7 +12,8 @@ use std::collections::HashSet;
 
 use ironkit_tree::Path;
 
-use super::format::{EXTENDED, RUN_MAX};
+use super::format::{EXTENDED, NAME_MAX, RUN_MAX};
+use crate::filesystem::paths::Paths;
 use crate::filesystem::{Entry, EntryKind, Visitor};
 use crate::read_at::{ReadAt, ReadError};
 use content::Content;
@@ -36,8 +37,6 @@ pub struct Summary {
 
 /// Most entries that are shown: a directory may be named in several places, so few bytes can be many entries.
 const ENTRIES_MAX: usize = 5_000_000;
-/// Longest path in bytes: four times what Linux takes at once.
-const PATH_MAX: usize = 16 * 1024;
 /// Length of a directory's header, and of an entry without its name.
 const HEADER_SIZE: usize = 12;
 const ENTRY_SIZE: usize = 8;
@@ -60,7 +59,7 @@ pub fn read(image: &dyn ReadAt, visitor: &mut Visitor) -> Result<(), ReadError> 
         image: &image,
         visitor,
         open: Vec::new(),
-        path: Vec::new(),
+        paths: Paths::new(NAME_MAX),
         seen: HashSet::new(),
         entries: 0,
     };
@@ -68,11 +67,7 @@ pub fn read(image: &dyn ReadAt, visitor: &mut Visitor) -> Result<(), ReadError> 
     while let Some(directory) = walk.open.last_mut() {
         match directory.next(&image)? {
             Some((name, reference, kind)) => walk.show(&name, reference, kind)?,
-            None => {
-                walk.open.pop();
-                let end = walk.open.last().map_or(0, |above| above.path);
-                walk.path.truncate(end);
-            }
+            None => drop(walk.open.pop()),
         }
     }
     Ok(())
@@ -84,8 +79,7 @@ struct Walk<'w, 'v> {
     visitor: &'w mut Visitor<'v>,
     /// The directories down to where it is.
     open: Vec<Listing>,
-    /// The path of the innermost.
-    path: Vec<u8>,
+    paths: Paths,
     /// Inodes of all directories so far.
     seen: HashSet<u64>,
     entries: usize,
@@ -97,51 +91,40 @@ impl Walk<'_, '_> {
         if !matches!(inode.detail, Detail::Directory { .. }) {
             return Err(self.broken(reference, "the root is no directory"));
         }
-        self.visit(reference, inode)
+        self.visit(Path::ROOT, reference, inode)
     }
 
     fn show(&mut self, name: &[u8], reference: u64, kind: u16) -> Result<(), ReadError> {
-        if name.contains(&b'/') || name.contains(&0) || name == b"." || name == b".." {
-            return Err(self.broken(reference, "a name that no file can have"));
-        }
         self.entries += 1;
         if self.entries > ENTRIES_MAX {
             return Err(self.broken(reference, "too many entries"));
         }
-        let end = self.path.len();
-        if end > 0 {
-            self.path.push(b'/');
-        }
-        self.path.extend(name);
-        if self.path.len() > PATH_MAX {
-            return Err(self.broken(reference, "a path that is too long"));
-        }
+        let root = Path::ROOT;
+        let directory = self.open.last().map_or(&root, |open| &open.path);
+        let path = self.paths.join(directory, name);
+        let path = path.map_err(|what| self.broken(reference, what))?;
         let inode = Inode::read(self.image, reference)?;
         if inode.kind != kind {
-            return Err(self.broken(reference, "an inode of another type than its name"));
+            let what = format!("`{path}`: an inode of another type than its name");
+            return Err(self.broken(reference, what));
         }
-        let is_directory = matches!(inode.detail, Detail::Directory { .. });
-        self.visit(reference, inode)?;
-        if !is_directory {
-            self.path.truncate(end);
-        }
-        Ok(())
+        self.visit(path, reference, inode)
     }
 
-    /// Shows an entry, of the path that is set, and goes into it if it is a directory.
-    fn visit(&mut self, reference: u64, inode: Inode) -> Result<(), ReadError> {
-        let path = Path::parse(&self.path).map_err(|error| self.broken(reference, &error.to_string()))?;
+    /// Shows an entry, and goes into it if it is a directory.
+    fn visit(&mut self, path: Path, reference: u64, inode: Inode) -> Result<(), ReadError> {
         let (kind, content) = match inode.detail {
             Detail::Directory { at, size } => {
                 if !self.seen.insert(reference) {
-                    return Err(self.broken(reference, "a directory that is in two places"));
+                    let what = format!("`{path}`: a directory that is in two places");
+                    return Err(self.broken(reference, what));
                 }
                 self.open.push(Listing {
                     at,
                     left: size,
                     run: 0,
                     block: 0,
-                    path: self.path.len(),
+                    path: path.clone(),
                 });
                 (EntryKind::Directory, None)
             }
@@ -168,10 +151,8 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    fn broken(&self, reference: u64, what: &str) -> ReadError {
-        let path = String::from_utf8_lossy(&self.path);
-        self.image
-            .broken(self.image.inode(reference).block, format!("`{path}`: {what}"))
+    fn broken(&self, reference: u64, what: impl Into<String>) -> ReadError {
+        self.image.broken(self.image.inode(reference).block, what)
     }
 }
 
@@ -184,8 +165,7 @@ struct Listing {
     run: u32,
     /// The block of their inodes.
     block: u32,
-    /// Length of its path.
-    path: usize,
+    path: Path,
 }
 
 impl Listing {

@@ -50,7 +50,10 @@ pub(super) fn read(image: &Image, number: u32) -> Result<BTreeMap<Vec<u8>, Vec<u
         if size > SET_MAX {
             return Err(image.broken(next.block, "too many attributes"));
         }
-        xattrs.insert(name, value);
+        // Linux has none twice, and an image could make much work of one.
+        if xattrs.insert(name, value).is_some() {
+            return Err(image.broken(next.block, "an attribute that is there twice"));
+        }
     }
     Ok(xattrs)
 }
