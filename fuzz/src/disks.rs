@@ -8,6 +8,8 @@ use ironkit_formats::extents::{Data, Extents};
 use ironkit_formats::read_at::ReadAt;
 use ironkit_tree::Digest;
 
+use crate::changed;
+
 /// A whole image of each kind, small.
 static IMAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(images);
 /// Places of a VHDX with a checksum at byte 4: headers and region tables, and their sizes.
@@ -18,25 +20,13 @@ const CHECKED: [(usize, usize); 4] = [
     (256 << 10, 64 << 10),
 ];
 
-/// Opens the bytes as they are, and as changes to an image of ours: the first byte says to which, and then each of the rest is
-/// four bytes of an offset, one of a length, and so many bytes that are put there. A disk that opens has a size, and reading it
-/// anywhere ends. Checksums are put right, as no fuzzer would guess them.
+/// Opens the bytes as they are, and an image of ours with changes. A disk that opens has a size, and reading it anywhere ends.
+/// Checksums are put right, as no fuzzer would guess them.
 pub fn check(data: &[u8]) {
     read(data);
-    let Some((&kind, mut changes)) = data.split_first() else {
+    let Some(mut image) = changed(&IMAGES, data) else {
         return;
     };
-    let mut image = IMAGES[usize::from(kind) % IMAGES.len()].clone();
-    while let Some((&[a, b, c, d, length], rest)) = changes.split_first_chunk() {
-        let (bytes, rest) = rest.split_at(rest.len().min(length.into()));
-        let offset = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0) % image.len();
-        // Counted from the end, too: some formats begin there.
-        for (index, byte) in bytes.iter().enumerate() {
-            let place = (offset + index) % image.len();
-            image[place] = *byte;
-        }
-        changes = rest;
-    }
     repair(&mut image);
     read(image.as_slice());
 }

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use ironkit_formats::extents::Data;
 use ironkit_formats::filesystem::ext4::{Options, Volume, layout};
 use ironkit_formats::read_at::ReadAt;
-use ironkit_tree::{BoxError, Digest, FileSet, Kind, Node, Path, Source};
+use ironkit_tree::{FileSet, Inline, Kind, Node, Path};
 
 /// Bytes of the volume.
 const SIZE: u64 = 8 << 20;
@@ -68,24 +68,11 @@ fn base() -> (Vec<u8>, Vec<Range<u64>>) {
         size: SIZE,
         ..Options::default()
     };
-    let image = layout(&files, &Nothing, &options).expect("it has place for so little");
+    let image = layout(&files, &Inline, &options).expect("it has place for so little");
     let mut bytes = Vec::new();
     image.write_to(&mut bytes).expect("everything is in memory");
     bytes[CHECKSUMS.0] &= !CHECKSUMS.1;
     (bytes, image.occupied())
-}
-
-/// Has nothing: all contents are inline.
-struct Nothing;
-
-impl Source for Nothing {
-    fn files(&self, _: &Digest) -> Result<FileSet, BoxError> {
-        Err("no file sets here".into())
-    }
-
-    fn layer(&self, _: &Digest, _: u64, _: u64) -> Result<Box<dyn Read + '_>, BoxError> {
-        Err("no layers here".into())
-    }
 }
 
 /// A volume some of whose bytes are others.

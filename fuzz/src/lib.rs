@@ -7,6 +7,7 @@ mod disks;
 pub mod erofs;
 mod executables;
 pub mod ext4;
+mod images;
 mod layers;
 mod partitions;
 pub mod squashfs;
@@ -25,7 +26,7 @@ use ironkit_tree::{BoxError, FileSet};
 pub type Target = fn(&[u8]);
 
 /// Every target by name: that of its file in `fuzz_targets/` and its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("manifest", manifest),
     ("label", label),
     ("recipe", recipe),
@@ -43,6 +44,8 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("squashfs", squashfs::check),
     ("iso9660", iso9660),
     ("uimage", uimage),
+    ("medium", medium),
+    ("inspect", inspect),
 ];
 
 /// The image of a virtual disk, in whatever format.
@@ -171,6 +174,34 @@ pub fn partition(data: &[u8]) {
 /// The sections of an executable: see [`executables::check`].
 pub fn executable(data: &[u8]) {
     executables::check(data);
+}
+
+/// What a machine can be started from: see [`images::medium`].
+pub fn medium(data: &[u8]) {
+    images::medium(data);
+}
+
+/// What a file is and contains: see [`images::inspect`].
+pub fn inspect(data: &[u8]) {
+    images::inspect(data);
+}
+
+/// One of `images`, which are too large to be inputs, with changes: the first byte says which one, and then each of the rest is
+/// four bytes of an offset, one of a length, and so many bytes that are put there.
+fn changed(images: &[Vec<u8>], data: &[u8]) -> Option<Vec<u8>> {
+    let (&kind, mut changes) = data.split_first()?;
+    let mut image = images.get(usize::from(kind) % images.len())?.clone();
+    while let Some((&[a, b, c, d, length], rest)) = changes.split_first_chunk() {
+        let (bytes, rest) = rest.split_at(rest.len().min(length.into()));
+        let offset = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0) % image.len();
+        // Counted from the end, too: some formats begin there.
+        for (index, byte) in bytes.iter().enumerate() {
+            let place = (offset + index) % image.len();
+            image[place] = *byte;
+        }
+        changes = rest;
+    }
+    Some(image)
 }
 
 /// Names of images and platforms. What was understood is written so that it means the same.

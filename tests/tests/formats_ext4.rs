@@ -9,20 +9,7 @@ use ironkit_formats::extents::{Data, Sink};
 use ironkit_formats::filesystem::ext4::{Options, Volume, layout};
 use ironkit_formats::filesystem::{Entry, EntryKind};
 use ironkit_tests::{judge, run, succeed};
-use ironkit_tree::{BoxError, Digest, FileSet, Kind, Node, Path, Source};
-
-/// Everything is inline here.
-struct Inline;
-
-impl Source for Inline {
-    fn files(&self, _: &Digest) -> Result<FileSet, BoxError> {
-        Err("no file sets here".into())
-    }
-
-    fn layer(&self, _: &Digest, _: u64, _: u64) -> Result<Box<dyn Read + '_>, BoxError> {
-        Err("no layers here".into())
-    }
-}
+use ironkit_tree::{FileSet, Inline, Kind, Node, Path};
 
 /// A file that zeros are holes of.
 struct Sparse(fs::File);

@@ -13,20 +13,7 @@ use std::process::Command;
 use ironkit_formats::filesystem::squashfs::{self, Compression, Contents, Options};
 use ironkit_formats::filesystem::{Entry, EntryKind};
 use ironkit_tests::{judge, succeed};
-use ironkit_tree::{BoxError, Digest, FileSet, Kind, Node, Path, Source};
-
-/// Everything is inline here.
-struct Inline;
-
-impl Source for Inline {
-    fn files(&self, _: &Digest) -> Result<FileSet, BoxError> {
-        Err("no file sets here".into())
-    }
-
-    fn layer(&self, _: &Digest, _: u64, _: u64) -> Result<Box<dyn Read + '_>, BoxError> {
-        Err("no layers here".into())
-    }
-}
+use ironkit_tree::{BoxError, Digest, FileSet, Inline, Kind, Node, Path};
 
 fn root() -> bool {
     rustix::process::geteuid().is_root()

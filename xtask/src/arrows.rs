@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "fuzz",
         &[
-            "manifest", "oci", "rootfs", "tree", "formats", "package", "sbom", "contract",
+            "manifest", "oci", "rootfs", "tree", "formats", "image", "package", "sbom", "contract",
         ],
     ),
     ("xtask", &[]),

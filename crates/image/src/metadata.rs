@@ -2,7 +2,7 @@
 
 use ironkit_formats::extents::Data;
 use ironkit_formats::filesystem::iso9660::{self, Options};
-use ironkit_tree::{BoxError, Digest, FileSet, Kind, Node, Path, Source};
+use ironkit_tree::{BoxError, FileSet, Inline, Kind, Node, Path};
 
 use crate::{Error, Result};
 
@@ -31,28 +31,10 @@ pub fn metadata(data: &[u8], time: i64) -> Result<Vec<u8>> {
         boot: Vec::new(),
         tail: 0,
     };
-    let iso = iso9660::layout(&files, &Nothing, &options)?.image(Vec::new(), Vec::new())?;
+    let iso = iso9660::layout(&files, &Inline, &options)?.image(Vec::new(), Vec::new())?;
     let mut bytes = Vec::new();
     iso.write_to(&mut bytes).map_err(Error::Contents)?;
     Ok(bytes)
-}
-
-/// All contents are in memory.
-struct Nothing;
-
-impl Source for Nothing {
-    fn files(&self, _key: &Digest) -> std::result::Result<FileSet, BoxError> {
-        Err("there are no images here".into())
-    }
-
-    fn layer(
-        &self,
-        _layer: &Digest,
-        _offset: u64,
-        _size: u64,
-    ) -> std::result::Result<Box<dyn std::io::Read + '_>, BoxError> {
-        Err("there are no images here".into())
-    }
 }
 
 #[cfg(test)]

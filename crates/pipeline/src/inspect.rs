@@ -5,9 +5,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use ironkit_image::inspect::Looker;
 pub use ironkit_image::inspect::Object;
+use ironkit_image::inspect::{Looker, Unknown};
 use ironkit_image::read::ReadAt;
+use ironkit_image::read::kind::KNOWN;
 
 use crate::output::scratch;
 use crate::{Context, Error, Result};
@@ -54,6 +55,12 @@ pub fn inspect(context: &Context, path: &Path, keep: &dyn Fn(&ironkit_tree::Path
     };
     let looker = Looker { keep, spool: &spool };
     looker.look(&whole).map_err(|error| {
+        if error.is::<Unknown>() {
+            return Error::Usage {
+                message: format!("{} is nothing that is known here", path.display()),
+                hint: format!("known are {KNOWN}"),
+            };
+        }
         let mut reason = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {

@@ -7,25 +7,7 @@ use ironkit_manifest::{Manifest, SourceFile};
 use ironkit_oci::document::{Descriptor, media};
 use ironkit_oci::{Digest, LayoutLookup, Platform, Reference, Store};
 use ironkit_rootfs::{Contents, Host, Images, Layouts, Options, assemble};
-use ironkit_tree::{Files, Source, Tree, resolve};
-
-/// Archives whose contents are all inline.
-struct Nothing;
-
-impl Source for Nothing {
-    fn files(&self, key: &Digest) -> Result<ironkit_tree::FileSet, ironkit_tree::BoxError> {
-        Err(format!("{key}: no file sets here").into())
-    }
-
-    fn layer(
-        &self,
-        key: &Digest,
-        _: u64,
-        _: u64,
-    ) -> Result<Box<dyn std::io::Read + '_>, ironkit_tree::BoxError> {
-        Err(format!("{key}: no layers here").into())
-    }
-}
+use ironkit_tree::{Files, Inline, Tree, resolve};
 
 /// Puts an image into the store whose layers are these file sets in their text form.
 fn image(store: &Store, name: &str, label: &str, layers: &[&str]) {
@@ -34,7 +16,7 @@ fn image(store: &Store, name: &str, label: &str, layers: &[&str]) {
         .iter()
         .map(|text| {
             let mut archive = Vec::new();
-            tar::write_fileset(&text.parse().unwrap(), &Nothing, &mut archive).unwrap();
+            tar::write_fileset(&text.parse().unwrap(), &Inline, &mut archive).unwrap();
             put(&archive)
         })
         .collect();

@@ -20,7 +20,7 @@ pub use fileset::{FileSet, InodeId};
 pub use node::{Content, Kind, Node};
 pub use path::{Path, PathError};
 pub use resolve::{Edits, Override, Resolution, Won, resolve};
-pub use source::{BoxError, Source};
+pub use source::{BoxError, Inline, Source};
 pub use text::TextError;
 
 /// Everything that a manifest asks for, ready to be written in any format.

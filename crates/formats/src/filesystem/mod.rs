@@ -9,6 +9,8 @@ pub mod ext4;
 pub mod fat;
 pub mod iso9660;
 mod paths;
+#[cfg(test)]
+mod samples;
 pub mod squashfs;
 mod tree;
 mod walk;

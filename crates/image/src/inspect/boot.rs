@@ -6,7 +6,9 @@ use ironkit_formats::pe;
 use ironkit_formats::read_at::ReadAt;
 use ironkit_tree::BoxError;
 
-use super::{Looker, Object};
+use super::{Look, Object};
+use crate::Arch;
+use crate::read::kind;
 
 /// Sections of a UKI whose text is a fact (systemd's UAPI.5 "Unified Kernel Image").
 const TEXTS: [(&str, &str); 3] = [
@@ -22,31 +24,29 @@ const VERSION: usize = 0x20e;
 /// Offsets of the number of setup sectors, and of what follows these, in units of 16 bytes.
 const SETUP_SECTORS: usize = 0x1f1;
 const SIZE: usize = 0x1f4;
-/// Offset and value of an arm64 Image's magic (Documentation/arch/arm64/booting.rst).
-const ARM64: std::ops::Range<usize> = 0x38..0x3c;
-/// Machines of PE files.
-const MACHINES: [(u16, &str); 2] = [(pe::AMD64, "x86_64"), (pe::ARM64, "aarch64")];
 
-/// The kernel that begins so, if it does.
-pub(super) fn kernel(head: &[u8], size: u64) -> Option<Object> {
-    if head.get(HDRS) == Some(b"HdrS") {
-        let mut object = Object::new("kernel", size);
-        object.fact("architecture", "x86_64");
-        let at = head.get(VERSION..VERSION + 2)?;
+/// The kernel that begins so.
+pub(super) fn kernel(head: &[u8], size: u64) -> Object {
+    let mut object = Object::new("kernel", size);
+    object.fact("architecture", architecture(head));
+    if let (Some(b"HdrS"), Some(at)) = (head.get(HDRS), head.get(VERSION..VERSION + 2)) {
         let at = 0x200 + usize::from(u16::from_le_bytes([at[0], at[1]]));
         let text = head.get(at..).unwrap_or_default();
         let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
         if let Some(version) = String::from_utf8_lossy(text).split(' ').next() {
             object.fact("version", version);
         }
-        return Some(object);
     }
-    if head.get(ARM64) == Some(b"ARM\x64") {
-        let mut object = Object::new("kernel", size);
-        object.fact("architecture", "aarch64");
-        return Some(object);
+    object
+}
+
+/// What the processor is called that a kernel or a program is for.
+fn architecture(head: &[u8]) -> &'static str {
+    match kind::arch(head) {
+        Some(Arch::Amd64) => "x86_64",
+        Some(Arch::Arm64) => "aarch64",
+        Some(Arch::Other) | None => "unknown",
     }
-    None
 }
 
 /// How long the x86 kernel is that begins so, as its header has it: the sectors of its setup, and the rest in units of 16.
@@ -75,32 +75,22 @@ impl ReadAt for Beginning<'_> {
     }
 }
 
-impl Looker<'_> {
-    /// The PE file that begins so, if it does: a UKI or another program.
+impl Look<'_> {
+    /// The PE file that begins so: a UKI or another program.
     pub(super) fn program(
         &self,
         head: &[u8],
         stream: &mut dyn Read,
         size: u64,
         depth: usize,
-    ) -> Result<Option<Object>, BoxError> {
-        if !head.starts_with(b"MZ") {
-            return Ok(None);
-        }
-        let Ok(pe::Image {
-            machine,
-            mut sections,
-        }) = pe::read(&Beginning { head, size })
-        else {
-            return Ok(None);
-        };
+    ) -> Result<Object, BoxError> {
+        let mut sections = pe::read(&Beginning { head, size })?.sections;
         sections.sort_by_key(|section| section.offset);
         let is_uki = sections.iter().any(|section| section.name == ".linux");
         let mut object = Object::new(if is_uki { "UKI" } else { "EFI program" }, size);
-        let machine = MACHINES.iter().find(|(number, _)| *number == machine);
-        object.fact("architecture", machine.map_or("unknown", |(_, name)| name));
+        object.fact("architecture", architecture(head));
         if !is_uki {
-            return Ok(Some(object));
+            return Ok(object);
         }
         let mut position = 0;
         for section in &sections {
@@ -127,6 +117,6 @@ impl Looker<'_> {
             io::copy(&mut content, &mut io::sink())?;
             position = section.offset + section.size;
         }
-        Ok(Some(object))
+        Ok(object)
     }
 }

@@ -4,7 +4,8 @@ use ironkit_formats::partition::{Guid, SECTOR, gpt, mbr};
 use ironkit_formats::read_at::{ReadAt, Slice};
 use ironkit_tree::BoxError;
 
-use super::{Looker, Object};
+use super::{Look, Object, Unknown};
+use crate::read::kind::starts_volume;
 
 /// The kind of the one partition that stands for a GPT.
 const PROTECTIVE: u8 = 0xee;
@@ -13,26 +14,23 @@ const GPT_MAGIC: &[u8] = b"EFI PART";
 /// What ends a sector with boot code or a partition table.
 const BOOT_SIGNATURE: [u8; 2] = [0x55, 0xaa];
 
-impl Looker<'_> {
-    /// What `image` is, if it is a disk.
-    pub(super) fn disk(&self, image: &dyn ReadAt, depth: usize) -> Result<Option<Object>, BoxError> {
-        if let Some(disk) = ironkit_formats::disk::open(image)? {
-            let mut object = Object::new(disk.format.name(), disk.size());
-            object.fact("file", image.size());
-            object.inside.push(self.anything(&disk, depth + 1)?);
-            return Ok(Some(object));
-        }
-        let Some((format, partitions, facts)) = table(image)? else {
-            return Ok(None);
-        };
-        // A CD that is a disk too is looked at as a CD.
-        if super::filesystem::is_iso(image) {
-            return Ok(None);
-        }
+impl Look<'_> {
+    /// The disk in a file of a hypervisor.
+    pub(super) fn disk(&self, image: &dyn ReadAt, depth: usize) -> Result<Object, BoxError> {
+        let disk = ironkit_formats::disk::open(image)?.ok_or(Unknown)?;
+        let mut object = Object::new(disk.format.name(), disk.size());
+        object.fact("file", image.size());
+        object.inside.push(self.anything(&disk, depth + 1)?);
+        Ok(object)
+    }
+
+    /// A disk with a partition table.
+    pub(super) fn raw(&self, image: &dyn ReadAt, depth: usize) -> Result<Object, BoxError> {
+        let (format, partitions, facts) = table(image)?.ok_or(Unknown)?;
         let mut object = Object::new(format, image.size());
         object.facts = facts;
         object.inside = self.partitions(image, partitions, depth)?;
-        Ok(Some(object))
+        Ok(object)
     }
 
     /// The partitions of a disk or of a CD that is one too; those that begin at its beginning are itself.
@@ -48,6 +46,7 @@ impl Looker<'_> {
             let Some(slice) = Slice::new(image, start, size).filter(|_| start > 0) else {
                 continue;
             };
+            self.limits.objects.take(1)?;
             // What is in a partition may be nothing that is known here, or nothing at all.
             let mut object = match self.anything(&slice, depth + 1) {
                 Ok(object) => object,
@@ -92,9 +91,8 @@ pub(super) fn table(image: &dyn ReadAt) -> Result<Option<Table>, BoxError> {
         let facts = vec![("uuid", table.guid.to_string())];
         return Ok(Some(("GPT", partitions.collect(), facts)));
     }
-    // A file system begins with a boot sector too, whose table is code or text; and so does a kernel.
-    let other = is_boot_sector(&head) || super::boot::kernel(&head, image.size()).is_some();
-    if head[510..512] != BOOT_SIGNATURE || other {
+    // A file system begins with a boot sector too.
+    if head[510..512] != BOOT_SIGNATURE || starts_volume(&head) {
         return Ok(None);
     }
     let Ok(table) = mbr::read(image) else {
@@ -125,13 +123,6 @@ pub(super) fn table(image: &dyn ReadAt) -> Result<Option<Table>, BoxError> {
         true => Err("its partition table is gone: there is only the record that protects it".into()),
         false => Ok(Some(("MBR", partitions, facts))),
     }
-}
-
-/// Whether this is the first sector of a FAT volume, which begins with a jump and has sectors of a sensible size.
-fn is_boot_sector(head: &[u8]) -> bool {
-    let bytes = u16::from_le_bytes([head[11], head[12]]);
-    let jump = head[0] == 0xeb && head[2] == 0x90 || head[0] == 0xe9;
-    jump && matches!(bytes, 512 | 1024 | 2048 | 4096) && head[16] != 0
 }
 
 fn kind(guid: &Guid) -> String {

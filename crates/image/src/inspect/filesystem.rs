@@ -6,18 +6,9 @@ use ironkit_formats::filesystem::{Entry, EntryKind, Visitor, erofs, ext4, fat, i
 use ironkit_formats::read_at::{ReadAt, ReadError};
 use ironkit_tree::{BoxError, Digest, Hasher, Path};
 
-use super::{Looker, Object, boot, disk};
-use crate::read::{self, Collector, Listing};
-
-/// A magic number: its offset and bytes.
-type Magic = (u64, &'static [u8]);
-const ISO: Magic = (32769, b"CD001");
-const SQUASHFS: Magic = (0, b"hsqs");
-const EROFS: Magic = (1024, &[0xe2, 0xe1, 0xf5, 0xe0]);
-const EXT4: Magic = (1080, &[0x53, 0xef]);
-/// A FAT volume: how its first sector ends, and its type, of FAT12 and 16 or of FAT32.
-const FAT: Magic = (510, &[0x55, 0xaa]);
-const FAT_TYPES: [Magic; 2] = [(54, b"FAT"), (82, b"FAT32")];
+use super::{Look, Object, boot, disk};
+use crate::read::kind::Kind;
+use crate::read::{self, Collector, Counted, Listing};
 
 /// Bytes of a CD's block, and the blocks among which its descriptors end.
 const ISO_BLOCK: u64 = 2048;
@@ -25,39 +16,6 @@ const DESCRIPTORS: std::ops::Range<u64> = 17..64;
 
 /// Where boot loaders have their files in root file systems.
 const BOOT: [&str; 2] = ["boot", "EFI"];
-
-/// Whether `image` is a CD.
-pub(super) fn is_iso(image: &dyn ReadAt) -> bool {
-    has(image, ISO)
-}
-
-fn has(image: &dyn ReadAt, (offset, magic): Magic) -> bool {
-    let mut bytes = vec![0; magic.len()];
-    image.read_exact_at(&mut bytes, offset).is_ok() && bytes == magic
-}
-
-/// A file system that is read here.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Squashfs,
-    Erofs,
-    Iso,
-    Ext4,
-    Fat,
-}
-
-/// What `image` is, by its magic numbers.
-fn kind(image: &dyn ReadAt) -> Option<Kind> {
-    let magics = [
-        (SQUASHFS, Kind::Squashfs),
-        (EROFS, Kind::Erofs),
-        (ISO, Kind::Iso),
-        (EXT4, Kind::Ext4),
-    ];
-    let found = magics.into_iter().find(|(magic, _)| has(image, *magic));
-    let fat = || has(image, FAT) && FAT_TYPES.into_iter().any(|kind| has(image, kind));
-    found.map(|(_, kind)| kind).or_else(|| fat().then_some(Kind::Fat))
-}
 
 /// Shows the entries, and tells the file system's name and what it says of itself.
 fn walk(kind: Kind, image: &dyn ReadAt, visitor: &mut Visitor) -> Result<(String, Facts), ReadError> {
@@ -85,7 +43,7 @@ fn walk(kind: Kind, image: &dyn ReadAt, visitor: &mut Visitor) -> Result<(String
             }
             ("ext4".to_owned(), vec![("label", label)])
         }
-        Kind::Fat => {
+        _ => {
             let info = fat::read(image, visitor)?;
             (
                 format!("{:?}", info.width).to_uppercase(),
@@ -97,17 +55,19 @@ fn walk(kind: Kind, image: &dyn ReadAt, visitor: &mut Visitor) -> Result<(String
 
 type Facts = Vec<(&'static str, String)>;
 
-impl Looker<'_> {
-    /// What `image` is, if it is a file system.
-    pub(super) fn filesystem(&self, image: &dyn ReadAt, depth: usize) -> Result<Option<Object>, BoxError> {
-        let Some(kind) = kind(image) else {
-            return Ok(None);
-        };
+impl Look<'_> {
+    /// A file system of one of the kinds that [`walk`] reads.
+    pub(super) fn filesystem(
+        &self,
+        kind: Kind,
+        image: &dyn ReadAt,
+        depth: usize,
+    ) -> Result<Object, BoxError> {
         let mut files = Files {
-            looker: self,
+            look: self,
             boots: kind == Kind::Fat,
             depth,
-            collector: Collector::new(self.keep),
+            collector: Collector::new(self.keep, &self.limits),
             inside: Vec::new(),
         };
         let (name, facts) = walk(kind, image, &mut |entry, content| files.add(entry, content))?;
@@ -126,7 +86,7 @@ impl Looker<'_> {
                 object.inside.extend(self.partitions(image, partitions, depth)?);
             }
         }
-        Ok(Some(object))
+        Ok(object)
     }
 }
 
@@ -137,13 +97,13 @@ fn unnamed_kernel(image: &dyn ReadAt) -> Option<Object> {
         let (offset, mut head) = (block * ISO_BLOCK, vec![0; 4096]);
         image.read_exact_at(&mut head, offset).ok()?;
         let size = boot::kernel_size(&head)?;
-        Some(boot::kernel(&head, size)?.called("kernel").at(offset))
+        Some(boot::kernel(&head, size).called("kernel").at(offset))
     })
 }
 
 /// The files of a file system so far.
 struct Files<'f> {
-    looker: &'f Looker<'f>,
+    look: &'f Look<'f>,
     /// Whether it is there for a boot loader, so that all files are looked at.
     boots: bool,
     depth: usize,
@@ -157,10 +117,13 @@ impl Files<'_> {
         if path.is_root() {
             return Ok(());
         }
+        let limits = &self.look.limits;
+        let content = &mut Counted::new(content, limits);
         let (kind, kept) = match &entry.kind {
             EntryKind::File(size) if *size > 0 && self.is_for_boot(path) => {
+                limits.objects.take(1)?;
                 let mut hashed = Hashed::new(content);
-                let object = self.looker.stream(&mut hashed, *size, self.depth + 1);
+                let object = self.look.stream(&mut hashed, *size, self.depth + 1);
                 let object = object.unwrap_or_else(|_| Object::new("file", *size));
                 self.inside.push(object.called(path.to_string()));
                 let (size, digest) = hashed.finish()?;

@@ -3,42 +3,46 @@
 use std::io::{self, Read};
 
 use ironkit_formats::archive::tar;
-use ironkit_formats::boot::uimage;
 use ironkit_tree::BoxError;
 
-use super::{Looker, Object, boot, uboot};
-use crate::read::{self, Ahead};
+use super::{Look, Object, Unknown, boot};
+use crate::read::kind::{HEAD, Kind};
+use crate::read::{self, Ahead, Collector, Counted, ReadError};
 
-/// How much is looked at to know what it is: a UKI's table of sections ends long before.
-const HEAD: usize = 64 << 10;
 /// The file of such a tar.
 const DISK: &[u8] = b"disk.raw";
 
-impl Looker<'_> {
+impl Look<'_> {
     /// What a stream of `size` bytes is.
     pub(super) fn stream(&self, stream: &mut dyn Read, size: u64, depth: usize) -> Result<Object, BoxError> {
         let mut stream = Ahead::new(stream);
         let head = stream.peek(HEAD)?.to_vec();
-        if let Some(kernel) = boot::kernel(&head, size) {
-            return Ok(kernel);
+        let format = match Kind::of_head(&head) {
+            Kind::Kernel => return Ok(boot::kernel(&head, size)),
+            Kind::Efi => return self.program(&head, &mut stream, size, depth),
+            Kind::Elf => return Ok(Object::new("ELF program", size)),
+            Kind::Ipxe => return Ok(Object::new("iPXE script", size)),
+            Kind::Gzip if holds_disk(&mut flate2::read::MultiGzDecoder::new(head.as_slice())) => {
+                let mut object = Object::new("gzip", size);
+                let unpacked = flate2::read::MultiGzDecoder::new(stream);
+                let mut unpacked = Counted::new(unpacked, &self.limits);
+                object.inside.push(self.appliance(&mut unpacked, depth + 1)?);
+                return Ok(object);
+            }
+            Kind::Uimage => return self.uimage(&head, &mut stream, size, depth),
+            Kind::Card => return self.card(&mut stream, size, depth),
+            Kind::Tar | Kind::Ova => "tar",
+            Kind::Initrd | Kind::Gzip => "initrd",
+            // Archives may begin with zeros.
+            Kind::Unknown if head.starts_with(&[0]) => "initrd",
+            _ => return Err(Unknown.into()),
+        };
+        let mut collector = Collector::new(self.keep, &self.limits);
+        match read::read(&mut stream, &mut collector) {
+            Err(ReadError::Unknown { .. }) if head.starts_with(&[0]) => return Err(Unknown.into()),
+            read => read?,
         }
-        if let Some(program) = self.program(&head, &mut stream, size, depth)? {
-            return Ok(program);
-        }
-        if read::is_gzip(&head) && holds_disk(&mut flate2::read::MultiGzDecoder::new(head.as_slice())) {
-            let mut object = Object::new("gzip", size);
-            let mut unpacked = flate2::read::MultiGzDecoder::new(stream);
-            object.inside.push(self.appliance(&mut unpacked, depth + 1)?);
-            return Ok(object);
-        }
-        if uimage::is_image(&head) {
-            return self.uimage(&head, &mut stream, size, depth);
-        }
-        if read::is_tar(&head) && uboot::is_card(&head) {
-            return self.card(&mut stream, size, depth);
-        }
-        let format = if read::is_tar(&head) { "tar" } else { "initrd" };
-        let root = read::read(&mut stream, self.keep)?;
+        let root = collector.listing;
         let mut object = Object::new(format, size);
         object.fact("entries", root.len());
         object.root = Some(root);

@@ -8,7 +8,8 @@ use ironkit_formats::boot::uimage;
 use ironkit_tree::BoxError;
 
 use super::boot::Beginning;
-use super::{DEPTH_MAX, Looker, Object};
+use super::{DEPTH_MAX, Look, Object};
+use crate::read::Counted;
 
 /// Kinds of images, and processors, by U-Boot's numbers.
 const KINDS: [(u8, &str); 3] = [
@@ -22,28 +23,15 @@ const SCRIPT_MAX: u64 = 8192;
 const TEXT: usize = 8;
 /// How the line of a script begins that sets the kernel's command line.
 const CMDLINE: &str = "setenv bootargs ";
-/// What only such cards have.
-const CARD: [&[u8]; 2] = [b"bootcode.bin", b"kernel.uimg"];
 /// Ends of names that are worth a look.
 const LOADED: [&[u8]; 2] = [b".uimg", b".scr"];
-
-/// Whether a tar that begins so has the files of a Raspberry Pi's card.
-pub(super) fn is_card(head: &[u8]) -> bool {
-    let mut reader = tar::Reader::new(head);
-    while let Ok(Some(entry)) = reader.next_entry() {
-        if CARD.contains(&name(&entry.name)) {
-            return true;
-        }
-    }
-    false
-}
 
 /// LinuxKit's names begin with a dot.
 fn name(entry: &[u8]) -> &[u8] {
     entry.strip_prefix(b"./").unwrap_or(entry)
 }
 
-impl Looker<'_> {
+impl Look<'_> {
     /// A tar with the files of a card.
     pub(super) fn card(&self, stream: &mut dyn Read, size: u64, depth: usize) -> Result<Object, BoxError> {
         let mut reader = tar::Reader::new(stream);
@@ -54,6 +42,7 @@ impl Looker<'_> {
             if entry.typeflag == tar::typeflag::DIRECTORY || path.is_empty() {
                 continue;
             }
+            self.limits.objects.take(1)?;
             let loaded = LOADED.iter().any(|end| path.ends_with(end));
             let inside = match loaded {
                 true => self.stream(&mut reader, entry.size, depth + 1)?,
@@ -100,7 +89,7 @@ impl Looker<'_> {
             }
             (uimage::KERNEL, uimage::GZIP) => {
                 object.fact("compression", "gzip");
-                let mut unpacked = MultiGzDecoder::new(&mut content);
+                let mut unpacked = Counted::new(MultiGzDecoder::new(&mut content), &self.limits);
                 let inside = self.stream(&mut unpacked, image.size.into(), depth + 1)?;
                 object.inside.push(inside.at(uimage::HEADER as u64));
             }

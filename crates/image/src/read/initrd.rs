@@ -7,24 +7,17 @@ use ironkit_formats::archive::cpio::{self, Reader};
 use ironkit_tree::Path;
 
 use super::ahead::Ahead;
-use super::{Collector, Entry, EntryKind, ReadError, Result, TARGET_MAX, tar};
+use super::kind::{CPIO, GZIP, XZ, ZSTD, is_tar};
+use super::{Collector, Counted, Entry, EntryKind, ReadError, Result, TARGET_MAX, tar};
 
-/// First bytes of a gzip member.
-pub(super) const GZIP: &[u8] = &[0x1f, 0x8b];
-/// First bytes of a zstd frame.
-const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-/// First bytes of an xz stream.
-const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
-/// First bytes that all archives of the `newc` family share.
-const CPIO: &[u8] = b"07070";
 /// Largest window of a zstd frame: 32 MiB, which a decoder holds in memory.
 const ZSTD_WINDOW_LOG: u32 = 25;
 /// Memory of an xz decoder, in KiB.
 const XZ_MEMORY: u32 = 64 << 10;
 
 /// Reads all archives of a stream.
-pub(super) fn read<R: Read>(stream: &mut Ahead<R>, collector: &mut Collector) -> Result<()> {
-    if tar::is_tar(stream.peek(tar::PROBE)?) {
+pub(crate) fn read<R: Read>(stream: &mut Ahead<R>, collector: &mut Collector) -> Result<()> {
+    if is_tar(stream.peek(tar::PROBE)?) {
         return tar::read(stream, collector);
     }
     let mut any = false;
@@ -35,15 +28,14 @@ pub(super) fn read<R: Read>(stream: &mut Ahead<R>, collector: &mut Collector) ->
             return Ok(());
         }
         if head.starts_with(GZIP) {
-            let mut inside = Ahead::new(flate2::bufread::GzDecoder::new(&mut *stream));
-            archives(&mut inside, collector)?;
+            archives(flate2::bufread::GzDecoder::new(&mut *stream), collector)?;
         } else if head.starts_with(ZSTD) {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(&mut *stream)?.single_frame();
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-            archives(&mut Ahead::new(decoder), collector)?;
+            archives(decoder, collector)?;
         } else if head.starts_with(XZ) {
             let decoder = lzma_rust2::XzReader::new_mem_limit(&mut *stream, false, XZ_MEMORY);
-            archives(&mut Ahead::new(decoder), collector)?;
+            archives(decoder, collector)?;
         } else if head.starts_with(CPIO) {
             archive(stream, collector)?;
         } else {
@@ -56,8 +48,9 @@ pub(super) fn read<R: Read>(stream: &mut Ahead<R>, collector: &mut Collector) ->
 }
 
 /// What one compressed stream holds: archives, or a tar.
-fn archives<R: Read>(stream: &mut Ahead<R>, collector: &mut Collector) -> Result<()> {
-    if tar::is_tar(stream.peek(tar::PROBE)?) {
+fn archives(stream: impl Read, collector: &mut Collector) -> Result<()> {
+    let stream = &mut Ahead::new(Counted::new(stream, collector.limits));
+    if is_tar(stream.peek(tar::PROBE)?) {
         tar::read(stream, collector)?;
         io::copy(stream, &mut io::sink())?;
         return Ok(());

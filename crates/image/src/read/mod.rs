@@ -6,6 +6,8 @@
 
 mod ahead;
 mod initrd;
+pub mod kind;
+mod limits;
 pub mod medium;
 mod tar;
 
@@ -13,16 +15,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 pub use ironkit_formats::read_at::ReadAt;
-use ironkit_tree::{BoxError, Digest, Hasher, Path, PathError};
+use ironkit_tree::{Digest, Hasher, Path, PathError};
 
 pub(crate) use ahead::Ahead;
+pub(crate) use initrd::read;
+pub(crate) use limits::{Counted, Limits};
 
-/// Most entries that are listed.
-const ENTRIES_MAX: usize = 200_000;
-/// Most bytes of names, link targets and attributes together.
-const NAMES_MAX: usize = 32 << 20;
-/// Most bytes of contents: what an archive unpacks to is bounded, whatever it says.
-const CONTENTS_MAX: u64 = 64 << 30;
 /// Longest content that is kept when it is asked for.
 const KEPT_MAX: u64 = 1 << 20;
 /// Longest target of a symbolic link: PATH_MAX.
@@ -117,42 +115,20 @@ pub enum EntryKind {
 /// The entries by path.
 pub type Listing = BTreeMap<Path, Entry>;
 
-/// Reads a tar or an initrd to its end. `keep` says of which files the content is wanted.
-///
-/// # Errors
-/// [`ReadError`].
-pub fn read(stream: &mut dyn Read, keep: &dyn Fn(&Path) -> bool) -> std::result::Result<Listing, BoxError> {
-    let mut collector = Collector::new(keep);
-    let mut stream = Ahead::new(stream);
-    initrd::read(&mut stream, &mut collector)?;
-    Ok(collector.listing)
-}
-
-/// Whether a stream that begins so is a tar.
-pub(crate) fn is_tar(head: &[u8]) -> bool {
-    tar::is_tar(head)
-}
-
-/// Whether a stream that begins so is compressed by gzip.
-pub(crate) fn is_gzip(head: &[u8]) -> bool {
-    head.starts_with(initrd::GZIP)
-}
-
 /// The entries so far, and how much they took.
 pub(crate) struct Collector<'a> {
+    /// Of which files the content is wanted.
     keep: &'a dyn Fn(&Path) -> bool,
+    limits: &'a Limits,
     pub listing: Listing,
-    names: usize,
-    contents: u64,
 }
 
 impl<'a> Collector<'a> {
-    pub fn new(keep: &'a dyn Fn(&Path) -> bool) -> Collector<'a> {
+    pub fn new(keep: &'a dyn Fn(&Path) -> bool, limits: &'a Limits) -> Collector<'a> {
         Collector {
             keep,
+            limits,
             listing: Listing::new(),
-            names: 0,
-            contents: 0,
         }
     }
 
@@ -164,20 +140,14 @@ impl<'a> Collector<'a> {
         };
         let attributes = entry.xattrs.iter().map(|(name, value)| name.len() + value.len());
         let records = entry.source.len() + entry.location.len();
-        self.names += path.as_bytes().len() + target + records + attributes.sum::<usize>();
-        if self.names > NAMES_MAX {
-            return Err(ReadError::Limit {
-                what: "bytes of names",
-                limit: NAMES_MAX as u64,
-            });
-        }
+        let names = path.as_bytes().len() + target + records + attributes.sum::<usize>();
+        self.limits.entries.take(1)?;
+        self.limits.names.take(names as u64)?;
+        // Each name of a file has a copy.
+        self.limits
+            .kept
+            .take(entry.kept.as_ref().map_or(0, Vec::len) as u64)?;
         self.listing.insert(path, entry);
-        if self.listing.len() > ENTRIES_MAX {
-            return Err(ReadError::Limit {
-                what: "entries",
-                limit: ENTRIES_MAX as u64,
-            });
-        }
         Ok(())
     }
 
@@ -196,13 +166,6 @@ impl<'a> Collector<'a> {
             };
             hasher.update(&buffer[..count]);
             size += count as u64;
-            self.contents += count as u64;
-            if self.contents > CONTENTS_MAX {
-                return Err(ReadError::Limit {
-                    what: "bytes of contents",
-                    limit: CONTENTS_MAX,
-                });
-            }
             kept = kept.filter(|_| size <= KEPT_MAX);
             if let Some(kept) = &mut kept {
                 kept.extend_from_slice(&buffer[..count]);

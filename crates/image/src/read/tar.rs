@@ -9,17 +9,10 @@ use super::{Collector, Entry, EntryKind, ReadError, Result};
 
 /// How much has to be looked at to know a tar.
 pub(super) const PROBE: usize = 512;
-/// Where POSIX and GNU archives have their magic.
-const MAGIC: std::ops::Range<usize> = 257..262;
 /// What an entry was made from.
 const SOURCE: &[u8] = b"LINUXKIT.source";
 /// The place in the manifest that an entry comes from.
 const LOCATION: &[u8] = b"LINUXKIT.location";
-
-/// Whether this is the first block of a tar.
-pub(super) fn is_tar(head: &[u8]) -> bool {
-    head.get(MAGIC) == Some(b"ustar")
-}
 
 /// Reads a whole tar.
 pub(super) fn read(stream: &mut dyn Read, collector: &mut Collector) -> Result<()> {

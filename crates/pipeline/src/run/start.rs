@@ -181,8 +181,11 @@ impl Start {
             (Kind::Iso, Attach::Auto | Attach::Cd) | (Kind::Unknown, Attach::Cd) => {
                 Ok(Start::Cd(path, medium))
             }
-            (Kind::Iso | Kind::Raw, _) => disk(Some(DiskFormat::Raw)),
-            (Kind::Gzip | Kind::Squashfs | Kind::Erofs, _) | (Kind::Unknown, Attach::Auto) if of_kernel => {
+            (Kind::Iso | Kind::Raw | Kind::Fat, _) => disk(Some(DiskFormat::Raw)),
+            (Kind::Ext4, _) if medium.disk.bios => disk(Some(DiskFormat::Raw)),
+            (Kind::Gzip | Kind::Initrd | Kind::Squashfs | Kind::Erofs, _) | (Kind::Unknown, Attach::Auto)
+                if of_kernel =>
+            {
                 Err(not_bootable(
                     options,
                     "a part of an image without its kernel",
@@ -207,14 +210,14 @@ impl Start {
                 let arch = kernel.ok().and_then(|kernel| kernel.arch).and_then(of_image);
                 Ok(Start::Network(path, arch))
             }
-            (Kind::Kernel, _) => Ok(Start::Kernel {
+            (Kind::Kernel | Kind::Elf, _) => Ok(Start::Kernel {
                 kernel: path,
                 initrd: None,
                 cmdline: String::new(),
                 root: None,
                 arch: medium.arch.and_then(of_image),
             }),
-            (Kind::Squashfs | Kind::Erofs, _) => Err(not_bootable(
+            (Kind::Squashfs | Kind::Erofs | Kind::Ext4 | Kind::Initrd, _) => Err(not_bootable(
                 options,
                 "a file system without a kernel",
                 "its kernel must be beside it, under the same name with -kernel at the end".to_owned(),
@@ -237,6 +240,11 @@ impl Start {
                     "take the disk out of it: `tar -xf {} --wildcards '*.vmdk'`, and run that",
                     options.name
                 ),
+            )),
+            (Kind::Uimage, _) => Err(not_bootable(
+                options,
+                "something that U-Boot loads",
+                "run the same manifest in another format: kernel+initrd, raw-efi".to_owned(),
             )),
             (Kind::Card, _) => Err(Error::Usage {
                 message: format!("`{}` has the files of a Raspberry Pi's card, and QEMU has none of its firmware", options.name),

@@ -208,19 +208,7 @@ fn hexadecimal(digits: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::archive::cpio::write_fileset;
-    use ironkit_tree::{BoxError, Digest, FileSet, Kind, Node, Path, Source};
-
-    struct Nothing;
-
-    impl Source for Nothing {
-        fn files(&self, _: &Digest) -> std::result::Result<FileSet, BoxError> {
-            Err("no file sets here".into())
-        }
-
-        fn layer(&self, _: &Digest, _: u64, _: u64) -> std::result::Result<Box<dyn Read + '_>, BoxError> {
-            Err("no layers here".into())
-        }
-    }
+    use ironkit_tree::{Content, Digest, FileSet, Inline, Kind, Node, Path};
 
     fn sample() -> Vec<u8> {
         let path = |name: &str| Path::parse(name).unwrap();
@@ -232,7 +220,7 @@ mod tests {
         files.insert(path("link"), Node::new(Kind::Symlink("etc/a".into()), 0o777));
         files.insert(path("null"), Node::new(Kind::CharDevice(1, 3), 0o666));
         let mut out = Vec::new();
-        write_fileset(&files, &Nothing, &mut out).unwrap();
+        write_fileset(&files, &Inline, &mut out).unwrap();
         out
     }
 
@@ -330,5 +318,25 @@ mod tests {
                 let _ = all(&damaged);
             }
         }
+    }
+
+    #[test]
+    fn what_has_no_place_is_refused_before_anything_is_written() {
+        let mut files = FileSet::new();
+        let file = |content: Content| Node::new(Kind::File(content), 0o644);
+        files.insert(Path::parse("a").unwrap(), file(b"small".to_vec().into()));
+        let large = Content::Blob {
+            layer: Digest::of(b""),
+            offset: 0,
+            size: 1 << 32,
+            digest: Digest::of(b""),
+        };
+        files.insert(Path::parse("b").unwrap(), file(large));
+        let mut archive = Vec::new();
+        let error = write_fileset(&files, &Inline, &mut archive)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("4294967296"), "{error}");
+        assert_eq!(archive, []);
     }
 }

@@ -12,7 +12,7 @@ use crate::FormatError;
 /// other.
 ///
 /// # Errors
-/// A number that does not fit 32 bits (a file of 4 GiB), and those of `source` and `out`.
+/// A number that does not fit 32 bits (a file of 4 GiB), before anything is written; and those of `source` and `out`.
 pub fn write_fileset(files: &FileSet, source: &dyn Source, out: &mut dyn Write) -> Result<(), FormatError> {
     let mut names: BTreeMap<InodeId, Inode> = BTreeMap::new();
     for (index, (path, id, _)) in files.iter().enumerate() {
@@ -23,6 +23,9 @@ pub fn write_fileset(files: &FileSet, source: &dyn Source, out: &mut dyn Write) 
         });
         inode.count += 1;
         inode.last = path;
+    }
+    for (path, id, node) in files.iter() {
+        header(path, node, &names[&id])?;
     }
     let mut out = Counted { out, written: 0 };
     for (path, id, node) in files.iter() {
@@ -47,18 +50,17 @@ struct Inode<'a> {
     last: &'a Path,
 }
 
-fn write_entry(
-    path: &Path,
-    node: &Node,
-    inode: &Inode,
-    source: &dyn Source,
-    out: &mut Counted,
-) -> Result<(), FormatError> {
-    // The kernel wants a name for the root.
-    let name = if path.is_root() { b"." } else { path.as_bytes() };
-    let has_content = inode.last == path;
+/// The kernel wants a name for the root.
+fn name(path: &Path) -> &[u8] {
+    match path.is_root() {
+        true => b".",
+        false => path.as_bytes(),
+    }
+}
+
+fn header(path: &Path, node: &Node, inode: &Inode) -> Result<Header, FormatError> {
     let size = match &node.kind {
-        Kind::File(content) if has_content => content.size(),
+        Kind::File(content) if inode.last == path => content.size(),
         Kind::Symlink(target) => target.len() as u64,
         _ => 0,
     };
@@ -66,7 +68,7 @@ fn write_entry(
         Kind::CharDevice(major, minor) | Kind::BlockDevice(major, minor) => (major, minor),
         _ => (0, 0),
     };
-    let header = Header {
+    Ok(Header {
         ino: fit(path, "ino", inode.number)?,
         mode: node.st_mode(),
         uid: node.uid,
@@ -80,16 +82,25 @@ fn write_entry(
             .map_err(|_| too_large(path, "mtime", node.mtime.unsigned_abs()))?,
         filesize: fit(path, "filesize", size)?,
         rdev,
-        namesize: fit(path, "namesize", name.len() as u64 + 1)?,
-    };
-    let encoded = header.encode();
+        namesize: fit(path, "namesize", name(path).len() as u64 + 1)?,
+    })
+}
+
+fn write_entry(
+    path: &Path,
+    node: &Node,
+    inode: &Inode,
+    source: &dyn Source,
+    out: &mut Counted,
+) -> Result<(), FormatError> {
+    let encoded = header(path, node, inode)?.encode();
     debug_assert_eq!(encoded.len(), HEADER_LEN, "every field has a fixed width");
     out.write_all(encoded.as_bytes())?;
-    out.write_all(name)?;
+    out.write_all(name(path))?;
     out.write_all(&[0])?;
     out.pad()?;
     match &node.kind {
-        Kind::File(content) if has_content => {
+        Kind::File(content) if inode.last == path => {
             content
                 .copy_to(source, out)
                 .map_err(|source| FormatError::Content {

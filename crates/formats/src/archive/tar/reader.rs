@@ -411,25 +411,13 @@ fn until_nul(field: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
     use crate::archive::tar::write_fileset;
-    use ironkit_tree::{BoxError, Digest, FileSet, Kind, Node, Path, Source};
-
-    struct Nothing;
-
-    impl Source for Nothing {
-        fn files(&self, _: &Digest) -> std::result::Result<FileSet, BoxError> {
-            Err("no file sets here".into())
-        }
-
-        fn layer(&self, _: &Digest, _: u64, _: u64) -> std::result::Result<Box<dyn Read + '_>, BoxError> {
-            Err("no layers here".into())
-        }
-    }
+    use ironkit_tree::{FileSet, Inline, Kind, Node, Path};
 
     fn archive(build: impl FnOnce(&mut FileSet)) -> Vec<u8> {
         let mut files = FileSet::new();
         build(&mut files);
         let mut out = Vec::new();
-        write_fileset(&files, &Nothing, &mut out).unwrap();
+        write_fileset(&files, &Inline, &mut out).unwrap();
         out
     }
 

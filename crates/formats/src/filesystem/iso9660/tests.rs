@@ -3,23 +3,11 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use ironkit_tree::{BoxError, Digest, FileSet, Kind, Node, Path, Source};
+use ironkit_tree::{Digest, FileSet, Inline, Kind, Node, Path};
 
 use super::{BLOCK, Boot, Options, Platform, SYSTEM_AREA, boot_info_table, front, layout, read};
 use crate::extents::{Data, Extents};
 use crate::filesystem::EntryKind;
-
-struct Nothing;
-
-impl Source for Nothing {
-    fn files(&self, _: &Digest) -> Result<FileSet, BoxError> {
-        Err("no file sets here".into())
-    }
-
-    fn layer(&self, _: &Digest, _: u64, _: u64) -> Result<Box<dyn Read + '_>, BoxError> {
-        Err("no layers here".into())
-    }
-}
 
 fn options() -> Options<'static> {
     Options {
@@ -78,7 +66,7 @@ fn sample() -> FileSet {
 }
 
 fn written(files: &FileSet, options: &Options) -> Vec<u8> {
-    let image = layout(files, &Nothing, options).unwrap();
+    let image = layout(files, &Inline, options).unwrap();
     let size = image.size;
     let mut bytes = Vec::new();
     image
@@ -112,7 +100,7 @@ fn what_is_written_is_read() {
         let expect = match &node.kind {
             Kind::Directory => EntryKind::Directory,
             Kind::File(content) => {
-                assert_eq!(bytes, content.read(&Nothing).unwrap());
+                assert_eq!(bytes, content.read(&Inline).unwrap());
                 EntryKind::File(content.size())
             }
             Kind::Symlink(target) => EntryKind::Symlink(target.clone()),
@@ -154,7 +142,7 @@ fn boot_images_are_where_they_were_said_to_be() {
         tail: 17 * 1024,
         ..options()
     };
-    let volume = layout(&sample(), &Nothing, &options).unwrap();
+    let volume = layout(&sample(), &Inline, &options).unwrap();
     let size = volume.size;
     let mut image = Vec::new();
     volume
@@ -167,7 +155,7 @@ fn boot_images_are_where_they_were_said_to_be() {
     let info = read(&image, &mut |_, _| Ok(())).unwrap();
     assert_eq!(info.boot, [(0, 21 * BLOCK, 4), (0xef, 23 * BLOCK, 10)]);
     assert_eq!((image[21 * 2048], image[23 * 2048 + 4999]), (1, 2));
-    let volume = layout(&sample(), &Nothing, &options).unwrap();
+    let volume = layout(&sample(), &Inline, &options).unwrap();
     let area = usize::try_from(SYSTEM_AREA).unwrap();
     assert!(volume.image(vec![0; area + 1], Vec::new()).is_err());
     let mut image = vec![1; 65];
@@ -189,7 +177,7 @@ fn what_has_no_place_is_refused() {
     let refused = |path: &[u8], node: Node| {
         let mut files = FileSet::new();
         files.insert(Path::parse(path).unwrap(), node);
-        match layout(&files, &Nothing, &options()) {
+        match layout(&files, &Inline, &options()) {
             Err(error) => error.to_string(),
             Ok(_) => String::new(),
         }
@@ -202,7 +190,7 @@ fn what_has_no_place_is_refused() {
     assert!(refused(b"x", file).ends_with("cannot hold extended attributes: `user.x`"));
     for volume in ["x".repeat(33), "ä".to_owned()] {
         let options = Options { volume, ..options() };
-        assert!(layout(&FileSet::new(), &Nothing, &options).is_err());
+        assert!(layout(&FileSet::new(), &Inline, &options).is_err());
     }
 }
 

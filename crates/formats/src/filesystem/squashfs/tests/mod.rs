@@ -7,12 +7,13 @@ use std::io::Read;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use ironkit_tree::{BoxError, Content, Digest, FileSet, Hasher, Kind, Node, Path, Source};
+use ironkit_tree::{BoxError, Content, Digest, FileSet, Kind, Node, Source};
 
 use super::*;
 use crate::extents::{Data, Extents};
+use crate::filesystem::samples::{self, expected, path};
 use crate::filesystem::{Entry, EntryKind};
-use crate::read_at::ReadAt;
+use crate::read_at::{ReadAt, ReadError};
 
 /// Layers that are not there: each byte is a function of the offset, or zero.
 struct Pattern;
@@ -37,10 +38,6 @@ impl Source for Pattern {
     fn is_verified(&self, _: &Digest) -> bool {
         true
     }
-}
-
-fn path(name: impl AsRef<[u8]>) -> Path {
-    Path::parse(name).unwrap()
 }
 
 fn pattern(offset: u64, size: u64) -> Content {
@@ -96,50 +93,8 @@ fn write(files: &FileSet, options: &Options) -> Result<Vec<u8>, FormatError> {
 }
 
 /// All entries with the digests of their contents.
-fn listing(image: &dyn ReadAt) -> Result<Vec<(Entry, Digest)>, crate::read_at::ReadError> {
-    let mut entries = Vec::new();
-    read(image, &mut |entry, content| {
-        let mut hasher = Hasher::new();
-        std::io::copy(content, &mut hasher)?;
-        entries.push((entry.clone(), hasher.finish()));
-        Ok(())
-    })?;
-    Ok(entries)
-}
-
-/// What `files` should be read back as.
-fn expected(files: &FileSet) -> Vec<(Entry, Digest)> {
-    let implied = Node::implied_directory();
-    let has_root = files.get(&Path::ROOT).is_some();
-    let root = (!has_root).then_some((Path::ROOT, &implied));
-    let nodes = files.iter().map(|(path, _, node)| (path.clone(), node));
-    root.into_iter()
-        .chain(nodes)
-        .map(|(path, node)| {
-            let mut hasher = Hasher::new();
-            let kind = match &node.kind {
-                Kind::Directory => EntryKind::Directory,
-                Kind::File(content) => {
-                    content.copy_to(&Pattern, &mut hasher).unwrap();
-                    EntryKind::File(content.size())
-                }
-                Kind::Symlink(target) => EntryKind::Symlink(target.clone()),
-                Kind::CharDevice(major, minor) => EntryKind::CharDevice(*major, *minor),
-                Kind::BlockDevice(major, minor) => EntryKind::BlockDevice(*major, *minor),
-                Kind::Fifo => EntryKind::Fifo,
-            };
-            let entry = Entry {
-                path,
-                kind,
-                mode: node.mode,
-                uid: node.uid.into(),
-                gid: node.gid.into(),
-                mtime: node.mtime,
-                xattrs: node.xattrs.clone(),
-            };
-            (entry, hasher.finish())
-        })
-        .collect()
+fn listing(image: &dyn ReadAt) -> Result<Vec<(Entry, Digest)>, ReadError> {
+    samples::listing(|visitor| read(image, visitor))
 }
 
 /// One of everything, with blocks of 4 KiB in mind.
@@ -198,7 +153,7 @@ fn everything() -> FileSet {
 
 fn check(files: &FileSet, options: &Options) {
     let image = write(files, options).unwrap();
-    let (found, expected) = (listing(&image).unwrap(), expected(files));
+    let (found, expected) = (listing(&image).unwrap(), expected(files, &Pattern));
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(&expected) {
         assert_eq!(found, expected);
@@ -307,7 +262,7 @@ fn data_behind_4_gib_is_found() {
         at,
         size,
     };
-    assert_eq!(listing(&image).unwrap(), expected(&everything()));
+    assert_eq!(listing(&image).unwrap(), expected(&everything(), &Pattern));
 }
 
 #[test]
@@ -318,7 +273,7 @@ fn pieces_are_linked_without_a_difference_in_what_is_read() {
     let mut whole = everything();
     whole.extend(other.clone());
     let image = write_parts(&[&everything(), &other], &gzip(), 2).unwrap();
-    assert_eq!(listing(&image).unwrap(), expected(&whole));
+    assert_eq!(listing(&image).unwrap(), expected(&whole, &Pattern));
     let alone = Contents::of(&other, &mut BTreeSet::new());
     let mut placed = BTreeSet::new();
     Contents::of(&everything(), &mut placed);
