@@ -195,7 +195,23 @@ impl Resolver<'_> {
         let pulled = registry.pull(self.store, &reference, &self.options.platform, self.watcher);
         match (pulled, damage) {
             (Err(source), Some(damage)) => Err(damage.not_mended(source).into()),
-            (pulled, _) => Ok(pulled?),
+            (Err(source), None) => Err(self.lacking(&reference).unwrap_or(source).into()),
+            (Ok(image), _) => Ok(image),
+        }
+    }
+
+    /// Why nobody is to blame for an image that could not be pulled: there is one, for other platforms than the wanted one.
+    fn lacking(&self, reference: &Reference) -> Option<ironkit_oci::Error> {
+        let platform = &self.options.platform;
+        match self.store.lookup(reference, platform) {
+            Ok(Lookup::OtherPlatforms(available)) if !self.options.pull => {
+                Some(ironkit_oci::Error::NoPlatform {
+                    reference: reference.clone().into(),
+                    wanted: platform.clone().into(),
+                    available,
+                })
+            }
+            _ => None,
         }
     }
 
