@@ -10,32 +10,18 @@ use super::Workshop;
 use super::build::milliseconds;
 use super::measure::{Work, interleaved};
 use super::report::Row;
-use super::tree::{elapsed, forget, layers, manifest, sizes, unpack};
+use super::tree::{elapsed, sizes, with_files};
 
 /// What a disk format may take when nothing changed.
 const WARM_LIMIT: u64 = 250;
 
 /// The format `kernel+erofs`: when there is no output yet, and when nothing changed; beside mkfs.erofs with the same files.
 pub fn erofs(shop: &Workshop) -> Result<Vec<Row>> {
-    let image = "bench.example/erofs:1";
-    shop.import("erofs", &[(image.to_owned(), layers())])?;
-    let manifest = manifest(shop, "erofs.yml", image)?;
-    let folder = &shop.ironkit.directory;
-    let unpacked = folder.join("unpacked");
-    let measured = measure(shop, &manifest, &unpacked);
-    forget(&unpacked)?;
-    for name in ["tree-erofs.img", "tree.tar", "copy.erofs"] {
-        // One that a failure left out is not there.
-        let _ = fs::remove_file(folder.join(name));
-    }
-    shop.ironkit.run(["cache", "rm", image])?;
-    shop.ironkit.forget_derived()?;
-    measured
+    with_files(shop, "erofs", &["tree-erofs.img", "copy.erofs"], measure)
 }
 
 fn measure(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<Row>> {
     let folder = &shop.ironkit.directory;
-    unpack(shop, manifest, unpacked)?;
     let build = || {
         let mut command = shop
             .ironkit

@@ -11,7 +11,7 @@ use super::Workshop;
 use super::build::milliseconds;
 use super::measure::{Work, interleaved};
 use super::report::Row;
-use super::tree::{forget, layers, manifest, sizes, unpack};
+use super::tree::{forget, sizes, with_files};
 use crate::ironkit::timed;
 
 /// What a disk format may take when nothing changed.
@@ -22,20 +22,7 @@ const RUNS: usize = 3;
 /// The format `kernel+squashfs`: compressed anew, and when nothing changed; beside mksquashfs with the same files, compressor,
 /// level and number of threads.
 pub fn squashfs(shop: &Workshop) -> Result<Vec<Row>> {
-    let image = "bench.example/squashfs:1";
-    shop.import("squashfs", &[(image.to_owned(), layers())])?;
-    let manifest = manifest(shop, "squashfs.yml", image)?;
-    let folder = &shop.ironkit.directory;
-    let unpacked = folder.join("unpacked");
-    let measured = measure(shop, &manifest, &unpacked);
-    forget(&unpacked)?;
-    for name in ["tree-squashfs.img", "tree.tar", "copy.squashfs"] {
-        // One that a failure left out is not there.
-        let _ = fs::remove_file(folder.join(name));
-    }
-    shop.ironkit.run(["cache", "rm", image])?;
-    shop.ironkit.forget_derived()?;
-    measured
+    with_files(shop, "squashfs", &["tree-squashfs.img", "copy.squashfs"], measure)
 }
 
 fn measure(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<Row>> {
@@ -47,7 +34,6 @@ fn measure(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<Row>
         command.arg(manifest);
         timed(&mut command).map(|(_, elapsed)| elapsed)
     };
-    unpack(shop, manifest, unpacked)?;
     let pieces = pieces(shop);
     let anew: Work = Box::new(|| {
         forget(&pieces)?;

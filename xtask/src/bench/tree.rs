@@ -25,7 +25,7 @@ const SIZE_TIMES: f64 = 1.03;
 const PULL_RUNS: usize = 3;
 
 /// 235 MB in 3 102 files: small, middling and large ones.
-pub(super) fn layers() -> Vec<Layer> {
+fn layers() -> Vec<Layer> {
     let layer = |seed, files, bytes| Layer { seed, files, bytes };
     vec![
         layer(1, 2000, 16 << 10),
@@ -35,29 +35,38 @@ pub(super) fn layers() -> Vec<Layer> {
     ]
 }
 
-/// The format `tar`: when nothing changed, and when there is no output yet; beside GNU tar with the same files.
-pub fn tar(shop: &Workshop) -> Result<Vec<Row>> {
-    let image = "bench.example/tree:1";
-    shop.import("tree", &[(image.to_owned(), layers())])?;
-    let manifest = manifest(shop, "tree.yml", image)?;
+/// Measures something with the files of an image, which are also unpacked in a folder for whoever works on files, and cleans up.
+/// `leftovers` are files that it leaves.
+pub(super) fn with_files(
+    shop: &Workshop,
+    name: &str,
+    leftovers: &[&str],
+    measure: fn(&Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<Row>>,
+) -> Result<Vec<Row>> {
+    let image = format!("bench.example/{name}:1");
+    shop.import(name, &[(image.clone(), layers())])?;
+    let manifest = manifest(shop, &format!("{name}.yml"), &image)?;
     let folder = &shop.ironkit.directory;
     let unpacked = folder.join("unpacked");
-    let measured = measure_tar(shop, &manifest, &unpacked);
+    let measured = unpack(shop, &manifest, &unpacked).and_then(|()| measure(shop, &manifest, &unpacked));
     forget(&unpacked)?;
-    for name in ["tree.tar", "copy.tar"] {
+    for name in [&["tree.tar"], leftovers].concat() {
         // One that a failure left out is not there.
         let _ = fs::remove_file(folder.join(name));
     }
-    shop.ironkit.run(["cache", "rm", image])?;
+    shop.ironkit.run(["cache", "rm", &image])?;
     shop.ironkit.forget_derived()?;
     measured
 }
 
-fn measure_tar(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<Row>> {
+/// The format `tar`: when nothing changed, and when there is no output yet; beside GNU tar with the same files.
+pub fn tar(shop: &Workshop) -> Result<Vec<Row>> {
+    with_files(shop, "tree", &["copy.tar"], measure_tar)
+}
+
+fn measure_tar(shop: &Workshop, manifest: &Path, _unpacked: &Path) -> Result<Vec<Row>> {
     let folder = &shop.ironkit.directory;
     let build = || tar_command(&shop.ironkit, manifest);
-    unpack(shop, manifest, unpacked)?;
-
     let warm: Work = Box::new(|| elapsed(&mut build()));
     let anew: Work = Box::new(|| {
         fs::remove_file(folder.join("tree.tar"))?;
@@ -79,8 +88,8 @@ fn measure_tar(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<Vec<
     ])
 }
 
-/// Puts the files of an image into a folder, for whoever works on files, and leaves them in `tree.tar`.
-pub(super) fn unpack(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<()> {
+/// Puts the files of an image into a folder, and leaves them in `tree.tar`.
+fn unpack(shop: &Workshop, manifest: &Path, unpacked: &Path) -> Result<()> {
     timed(&mut tar_command(&shop.ironkit, manifest))?;
     forget(unpacked)?;
     fs::create_dir_all(unpacked)?;
@@ -138,7 +147,7 @@ fn measure_pull(shop: &Workshop, folder: &Path) -> Result<Vec<Row>> {
 }
 
 /// A manifest with a service of that image.
-pub(super) fn manifest(shop: &Workshop, file: &str, image: &str) -> Result<PathBuf> {
+fn manifest(shop: &Workshop, file: &str, image: &str) -> Result<PathBuf> {
     shop.write(file, &format!("services:\n  - name: tree\n    image: {image}\n"))
 }
 
