@@ -24,6 +24,26 @@ const STORE: [&str; 4] = ["blobs", "derived", INDEX, "oci-layout"];
 /// What names the images of a store.
 const INDEX: &str = "index.json";
 
+/// An image with a shell, from the package that the component `getty` is locked to.
+const SHELL: &str = r#"
+image: shell
+org: tests
+debian: {suite: trixie}
+contents:
+  - package: busybox-static
+    paths: [/usr/bin/busybox]
+    as: /bin/busybox
+  - symlink: /bin/sh
+    target: busybox
+  - directory: /dev
+  - directory: /proc
+  - directory: /run
+  - directory: /sys
+  - directory: /var/log
+config:
+  env: ["PATH=/bin"]
+"#;
+
 impl Sandbox {
     /// A new one with the workspace's `components` and `examples`, and an empty store.
     ///
@@ -35,6 +55,16 @@ impl Sandbox {
             copy(&workspace().join(folder), &sandbox.path(folder));
         }
         sandbox
+    }
+
+    /// Adds the component `shell`: an image with a shell and busybox.
+    ///
+    /// # Panics
+    /// If the disk is full.
+    pub fn add_shell(&self) {
+        self.write("components/shell/build.yml", SHELL);
+        let lock = self.path("components/getty/build.lock");
+        copy(&lock, &self.path("components/shell/build.lock"));
     }
 
     /// Fills the store with what `manifest` needs.

@@ -17,7 +17,7 @@ mod sandbox;
 mod serial;
 
 pub use components::copy;
-pub use disk::{Firmware, boots, boots_and_says};
+pub use disk::{Firmware, boots, boots_and_says, qemu};
 pub use http::{Response, free_port, http_get};
 pub use judge::{judge, python, shared, workspace};
 pub use machine::Machine;

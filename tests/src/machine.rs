@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::Serial;
+use crate::{Sandbox, Serial, free_port, http_get};
 
 /// Ctrl-A, which asks QEMU's terminal for its attention.
 const ATTENTION: u8 = 1;
@@ -44,6 +44,29 @@ impl Machine {
             keyboard,
             console,
         }
+    }
+
+    /// Starts `ironkit run` with `arguments`, emulated. The port of this computer leads to the machine's web server.
+    ///
+    /// # Panics
+    /// As [`Machine::start`].
+    pub fn run(sandbox: &Sandbox, arguments: &[&str]) -> (Machine, u16) {
+        let port = free_port();
+        let publish = format!("127.0.0.1:{port}:80");
+        let mut command = sandbox.ironkit(["run", "--accel", "tcg", "--publish", &publish]);
+        (Machine::start(command.args(arguments)), port)
+    }
+
+    /// Waits until the machine runs, and gives the web page of examples/minimal.yml at that port.
+    ///
+    /// # Panics
+    /// With the console's transcript, when it does not come to that within `limit`.
+    #[track_caller]
+    pub fn serves(&self, port: u16, limit: Duration) {
+        self.console.wait_for("Welcome to IronKit", limit);
+        let page = http_get(port, "/index.html", limit);
+        assert_eq!(page.status, 200, "{page:?}");
+        assert!(page.text().contains("Served by IronKit"), "{page:?}");
     }
 
     /// Presses the power button, again and again until the machine says `heard`: one that is still starting has no

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ironkit_tests::{Machine, Sandbox, free_port, http_get, judge, succeed};
+use ironkit_tests::{Machine, Sandbox, judge, succeed};
 
 /// Far more than any step takes.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -61,22 +61,8 @@ fn every_format_boots_on_arm64() {
 
 /// The image starts, up to its web page.
 fn boots(sandbox: &Sandbox, image: &str) {
-    let port = free_port();
-    let publish = format!("127.0.0.1:{port}:80");
-    let run = [
-        "run",
-        "--accel",
-        "tcg",
-        "--mem",
-        "768",
-        "--publish",
-        &publish,
-        image,
-    ];
-    let machine = Machine::start(&mut sandbox.ironkit(run));
+    let (machine, port) = Machine::run(sandbox, &["--mem", "768", image]);
     machine.console.wait_for("aarch64)", LIMIT);
-    let page = http_get(port, "/index.html", LIMIT);
-    assert_eq!(page.status, 200, "{image}");
-    assert!(page.text().contains("Served by IronKit"), "{image}: {page:?}");
+    machine.serves(port, LIMIT);
     machine.console.wait_for("ironkit: boot took ", LIMIT);
 }

@@ -9,33 +9,13 @@ use std::time::Duration;
 use ironkit_contract::BootReport;
 use ironkit_contract::boot_report::ContainerReport;
 use ironkit_tests::layout::{DIRECTORY, FILE, Layout, entry, header, pax, tar};
-use ironkit_tests::{Machine, Sandbox, free_port, http_get, judge, succeed};
+use ironkit_tests::{Machine, Sandbox, http_get, judge, succeed};
 
 /// Far more than any step takes.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// What PID 1 says when it heard the power button.
 const STOPPING: &str = "ironkit: poweroff: stopping\n";
-
-/// An image with a shell, from the package that the component `getty` is locked to.
-const SHELL: &str = r#"
-image: shell
-org: tests
-debian: {suite: trixie}
-contents:
-  - package: busybox-static
-    paths: [/usr/bin/busybox]
-    as: /bin/busybox
-  - symlink: /bin/sh
-    target: busybox
-  - directory: /dev
-  - directory: /proc
-  - directory: /run
-  - directory: /sys
-  - directory: /var/log
-config:
-  env: ["PATH=/bin"]
-"#;
 
 /// examples/minimal.yml, and containers that tell what they see or misbehave.
 const MANIFEST: &str = r#"
@@ -148,9 +128,7 @@ fn built(manifest: &str, text: Option<&str>) -> Option<Sandbox> {
     let sandbox = Sandbox::with_components();
     if let Some(text) = text {
         sandbox.write(manifest, text);
-        sandbox.write("components/shell/build.yml", SHELL);
-        let lock = sandbox.path("components/getty/build.lock");
-        fs::copy(lock, sandbox.path("components/shell/build.lock")).unwrap();
+        sandbox.add_shell();
     }
     sandbox.stock(manifest);
     succeed(&mut sandbox.ironkit(["build", "--name", "image", manifest]));
@@ -206,25 +184,11 @@ fn whole_machine(kind: Option<&str>) {
         return;
     };
     add_capable(&sandbox, "examples/boot.yml");
-    let port = free_port();
-    let publish = format!("{port}:80");
-    let mut command = sandbox.ironkit([
-        "run",
-        "qemu",
-        "--accel",
-        "tcg",
-        "--mem",
-        "512",
-        "--report",
-        "report.json",
-        "--publish",
-        &publish,
-        "image",
-    ]);
-    if let Some(kind) = kind {
-        command.arg(on_disk(&sandbox, kind));
-    }
-    let mut machine = Machine::start(&mut command);
+    let root = kind.map(|kind| on_disk(&sandbox, kind));
+    let mut run = vec!["--mem", "512", "--report", "report.json"];
+    run.extend(root.as_deref());
+    run.push("image");
+    let (mut machine, port) = Machine::run(&sandbox, &run);
     if let Some(kind) = kind {
         machine.console.wait_for("ironkit: root: /dev/", LIMIT);
         machine.console.wait_for(&format!(" ({kind})\n"), LIMIT);
@@ -314,25 +278,9 @@ fn the_example_boots_in_128_mib() {
     let Some(sandbox) = built("examples/minimal.yml", None) else {
         return;
     };
-    let port = free_port();
-    let publish = format!("127.0.0.1:{port}:80");
-    let mut machine = Machine::start(&mut sandbox.ironkit([
-        "run",
-        "qemu",
-        "--accel",
-        "tcg",
-        "--mem",
-        "128",
-        "--report",
-        "report.json",
-        "--publish",
-        &publish,
-        "image",
-    ]));
-    machine.console.wait_for("Welcome to IronKit", LIMIT);
-    let page = http_get(port, "/index.html", LIMIT);
-    assert_eq!(page.status, 200);
-    assert!(page.text().contains("Served by IronKit"), "{page:?}");
+    let run = ["--mem", "128", "--report", "report.json", "image"];
+    let (mut machine, port) = Machine::run(&sandbox, &run);
+    machine.serves(port, LIMIT);
     machine.console.wait_for("ironkit: boot took ", LIMIT);
     machine.press_power_button(STOPPING, LIMIT);
     machine.console.wait_for("reboot: Power down", LIMIT);

@@ -28,31 +28,31 @@ fn build(sandbox: &Sandbox, format: &str, file: &str, arguments: &[&str]) -> Pat
 fn raw_bios_boots() {
     let sandbox = prepared();
     let disk = build(&sandbox, "raw-bios", "minimal-bios.img", &[]);
-    boots(&disk, Firmware::Bios);
+    boots(&disk, "raw", Firmware::Bios);
 }
 
 #[test]
 fn raw_efi_boots() {
     let sandbox = prepared();
     let disk = build(&sandbox, "raw-efi", "minimal-efi.img", &[]);
-    boots(&disk, Firmware::Uefi);
+    boots(&disk, "raw", Firmware::Uefi);
 }
 
 #[test]
 fn raw_boots_by_both() {
     let sandbox = prepared();
     let disk = build(&sandbox, "raw", "minimal.img", &[]);
-    boots(&disk, Firmware::Bios);
-    boots(&disk, Firmware::Uefi);
+    boots(&disk, "raw", Firmware::Bios);
+    boots(&disk, "raw", Firmware::Uefi);
 }
 
 #[test]
 fn roots_in_partitions_boot() {
     let sandbox = prepared();
     let disk = build(&sandbox, "raw-bios", "minimal-bios.img", &["--root", "squashfs"]);
-    boots(&disk, Firmware::Bios);
+    boots(&disk, "raw", Firmware::Bios);
     let disk = build(&sandbox, "raw", "minimal.img", &["--root", "erofs"]);
-    boots(&disk, Firmware::Uefi);
+    boots(&disk, "raw", Firmware::Uefi);
 }
 
 #[test]
@@ -61,14 +61,14 @@ fn data_partitions_grow_with_their_disk() {
     let said = ["ironkit: data: partition grown from 64 to", " on /var, "];
     let arguments = ["--data-partition", "64M", "--size", "512M"];
     let disk = build(&sandbox, "raw-bios", "minimal-bios.img", &arguments);
-    boots_and_says(&disk, Firmware::Bios, &said);
+    boots_and_says(&disk, "raw", Firmware::Bios, &said);
     let disk = build(
         &sandbox,
         "raw",
         "minimal.img",
         &[&arguments[..], &["--root", "squashfs"]].concat(),
     );
-    boots_and_says(&disk, Firmware::Uefi, &said);
+    boots_and_says(&disk, "raw", Firmware::Uefi, &said);
 }
 
 #[test]

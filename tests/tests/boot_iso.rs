@@ -1,32 +1,19 @@
 //! The formats that are CDs, each started as its firmware does, as a CD and as a disk, until its web server answers.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use ironkit_tests::{Machine, Sandbox, free_port, http_get, judge, succeed};
+use ironkit_tests::{Firmware, Machine, Sandbox, judge, qemu, succeed};
 
 /// Far more than any step takes.
 const LIMIT: Duration = Duration::from_secs(180);
-/// UEFI for QEMU, from Debian's package `ovmf`: the program, and its variables, of which each machine gets a copy.
-const OVMF: [&str; 2] = [
-    "/usr/share/OVMF/OVMF_CODE_4M.fd",
-    "/usr/share/OVMF/OVMF_VARS_4M.fd",
-];
 
 /// What an image is for the machine that it is put into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Medium {
     Cd,
     Disk,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Firmware {
-    Bios,
-    Uefi,
 }
 
 /// Builds the format, and gives the folder with its files.
@@ -39,35 +26,13 @@ fn built(format: &str) -> Sandbox {
 }
 
 /// Starts a machine with these arguments, waits until it answers, and pulls its plug.
-fn boots(arguments: &[OsString], root: &str) {
-    let port = free_port();
-    let mut command = Command::new("qemu-system-x86_64");
-    command
-        .args([
-            "-machine",
-            "q35",
-            "-accel",
-            "tcg",
-            "-cpu",
-            "max,-cx16",
-            "-m",
-            "1024",
-            "-no-reboot",
-        ])
-        .args(["-nodefaults", "-display", "none", "-serial", "stdio"])
-        .args([
-            "-device",
-            "virtio-rng-pci",
-            "-device",
-            "virtio-net-pci,netdev=net",
-            "-netdev",
-        ])
-        .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:80"))
-        .args(arguments);
+fn boots(arguments: &[OsString], firmware: Firmware, root: &str) {
+    let Some((mut command, port)) = qemu() else { return };
+    if !firmware.put_into(command.args(arguments)) {
+        return;
+    }
     let machine = Machine::start(&mut command);
-    machine.console.wait_for("Welcome to IronKit", LIMIT);
-    let page = http_get(port, "/", LIMIT);
-    assert!(page.text().contains("Served by IronKit"), "{}", page.text());
+    machine.serves(port, LIMIT);
     let transcript = machine.console.transcript();
     assert!(transcript.contains(root), "{root}: {transcript}");
 }
@@ -80,13 +45,6 @@ fn with_medium(image: &Path, medium: Medium, firmware: Firmware, root: &str) {
         drive.push(path);
         arguments.push(drive);
     };
-    let folder = tempfile::tempdir().unwrap();
-    if firmware == Firmware::Uefi {
-        let variables = folder.path().join("variables");
-        fs::copy(OVMF[1], &variables).unwrap();
-        add("if=pflash,format=raw,readonly=on,file=", Path::new(OVMF[0]));
-        add("if=pflash,format=raw,file=", &variables);
-    }
     match medium {
         Medium::Cd => add("if=none,id=cd,media=cdrom,format=raw,readonly=on,file=", image),
         Medium::Disk => add("if=virtio,format=raw,readonly=on,file=", image),
@@ -94,12 +52,12 @@ fn with_medium(image: &Path, medium: Medium, firmware: Firmware, root: &str) {
     if medium == Medium::Cd {
         arguments.extend(["-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=cd"].map(OsString::from));
     }
-    boots(&arguments, root);
+    boots(&arguments, firmware, root);
 }
 
 /// Whether there is what these tests need.
 fn ready() -> bool {
-    judge("qemu-system-x86_64").is_some() && Path::new(OVMF[0]).exists()
+    judge("qemu-system-x86_64").is_some()
 }
 
 #[test]
@@ -115,7 +73,7 @@ fn kernel_and_iso() {
     let mut drive = OsString::from("if=virtio,format=raw,readonly=on,file=");
     drive.push(text("m.iso"));
     arguments.extend(["-drive".into(), drive]);
-    boots(&arguments, "LABEL=LinuxKit");
+    boots(&arguments, Firmware::Bios, "LABEL=LinuxKit");
 }
 
 #[test]

@@ -11,25 +11,6 @@ use ironkit_tests::{Machine, Sandbox, judge, succeed};
 /// Far more than any step takes.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// An image with a shell, from the package that the component `getty` is locked to.
-const SHELL: &str = r#"
-image: shell
-org: tests
-debian: {suite: trixie}
-contents:
-  - package: busybox-static
-    paths: [/usr/bin/busybox]
-    as: /bin/busybox
-  - symlink: /bin/sh
-    target: busybox
-  - directory: /dev
-  - directory: /proc
-  - directory: /sys
-  - directory: /var
-config:
-  env: ["PATH=/bin"]
-"#;
-
 /// Each boot writes a line and shows all of them.
 const MANIFEST: &str = r#"
 kernel:
@@ -98,9 +79,7 @@ fn a_data_partition_grows_and_keeps() {
     }
     let sandbox = Sandbox::with_components();
     sandbox.write("examples/data.yml", MANIFEST);
-    sandbox.write("components/shell/build.yml", SHELL);
-    let lock = sandbox.path("components/getty/build.lock");
-    fs::copy(lock, sandbox.path("components/shell/build.lock")).unwrap();
+    sandbox.add_shell();
     sandbox.stock("examples/data.yml");
     succeed(&mut sandbox.ironkit(["build", "--name", "image", "examples/data.yml"]));
     let disk = sandbox.path("disk.img");

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use ironkit_tests::layout::digest;
-use ironkit_tests::{Machine, Sandbox, free_port, http_get, judge, succeed};
+use ironkit_tests::{Machine, Sandbox, judge, succeed};
 
 /// Far more than any step takes.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -47,22 +47,8 @@ fn machines_start_from_the_network_and_from_one_file() {
     }
     let sandbox = built("netboot,uki");
     for image in ["m.ipxe", "m.efi"] {
-        let port = free_port();
-        let publish = format!("127.0.0.1:{port}:80");
-        let run = [
-            "run",
-            "--accel",
-            "tcg",
-            "--mem",
-            "512",
-            "--publish",
-            &publish,
-            image,
-        ];
-        let machine = Machine::start(&mut sandbox.ironkit(run));
-        machine.console.wait_for("Welcome to IronKit", LIMIT);
-        let page = http_get(port, "/index.html", LIMIT);
-        assert!(page.text().contains("Served by IronKit"), "{image}: {page:?}");
+        let (machine, port) = Machine::run(&sandbox, &["--mem", "512", image]);
+        machine.serves(port, LIMIT);
     }
 }
 
