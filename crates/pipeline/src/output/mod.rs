@@ -1,24 +1,27 @@
 //! Output files that appear whole or not at all, and are not written again when nothing changed.
 
-use std::fs::{self, File, Metadata, Permissions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+mod files;
+mod old;
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ironkit_image::{Out, Outputs, Sink};
+use ironkit_image::{Out, Sink};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, futimens, linkat, openat};
 
 use crate::{Error, Result};
+pub(crate) use files::{Files, Stream};
+pub(crate) use old::equal;
+use old::{ZEROS, copy, existing, is_zero, zero};
 
 /// Permissions of every output, whatever the umask: outputs do not depend on who builds.
 const MODE: u32 = 0o644;
-/// Old outputs are compared in pieces of this many bytes; small writes to a stream are gathered up to it.
-const BUFFER: usize = 128 * 1024;
 /// So many zeros at least that are written become a hole: a block of most file systems.
 const HOLE_MIN: usize = ZEROS.len();
-static ZEROS: [u8; 4096] = [0; 4096];
 /// Distinguishes the temporary names of one process.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
@@ -174,176 +177,6 @@ impl Write for Output {
     }
 }
 
-/// The output files of a build, which appear together.
-pub(crate) struct Files {
-    /// What all names begin with; the whole name of the only one.
-    base: PathBuf,
-    suffixes: bool,
-    outputs: Vec<Output>,
-    absent: Vec<PathBuf>,
-}
-
-impl Files {
-    /// Files in `directory` whose names begin with `name`.
-    pub fn named(directory: PathBuf, name: String) -> Files {
-        Files {
-            base: directory.join(name),
-            suffixes: true,
-            outputs: Vec::new(),
-            absent: Vec::new(),
-        }
-    }
-
-    /// One file with that name.
-    pub fn one(path: PathBuf) -> Files {
-        Files {
-            base: path,
-            suffixes: false,
-            outputs: Vec::new(),
-            absent: Vec::new(),
-        }
-    }
-
-    /// Gives all of them their names, and tells these and the sizes in bytes.
-    pub fn publish(mut self) -> Result<Vec<(PathBuf, u64)>> {
-        // First all that can fail for want of space, then the names.
-        for output in &mut self.outputs {
-            output.finish()?;
-        }
-        let mut published = Vec::new();
-        for output in self.outputs {
-            let size = output.position;
-            published.push((output.publish()?, size));
-        }
-        for path in self.absent {
-            match fs::remove_file(&path) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::Write { path, source });
-                }
-                _ => {}
-            }
-        }
-        Ok(published)
-    }
-
-    /// None of the files, and the names that they will have.
-    pub fn same_names(&self) -> Files {
-        Files {
-            base: self.base.clone(),
-            suffixes: self.suffixes,
-            outputs: Vec::new(),
-            absent: Vec::new(),
-        }
-    }
-
-    /// The name of the file with that suffix.
-    pub fn path(&self, suffix: &str) -> PathBuf {
-        let mut path = self.base.clone().into_os_string();
-        if self.suffixes {
-            path.push(suffix);
-        }
-        path.into()
-    }
-}
-
-impl Outputs for Files {
-    fn name(&self) -> String {
-        let name = match self.suffixes {
-            true => self.base.file_name(),
-            false => self.base.file_stem(),
-        };
-        name.map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default()
-    }
-
-    fn create(
-        &mut self,
-        suffix: &str,
-        write: &mut dyn FnMut(&mut dyn Out) -> ironkit_image::Result<()>,
-    ) -> ironkit_image::Result<()> {
-        let path = self.path(suffix);
-        if self.outputs.iter().any(|output| output.path == path) {
-            // Several formats have it, such as the kernel, and it is the same in all of them.
-            return Ok(());
-        }
-        let failed = |source| ironkit_image::Error::Create {
-            path: path.display().to_string(),
-            source,
-        };
-        let mut output = Output::new(path.clone()).map_err(failed)?;
-        match write(&mut output) {
-            Err(ironkit_image::Error::Output(source)) => return Err(failed(source)),
-            written => written?,
-        }
-        self.outputs.push(output);
-        Ok(())
-    }
-
-    fn absent(&mut self, suffix: &str) {
-        self.absent.push(self.path(suffix));
-    }
-}
-
-/// Standard output, or whatever else cannot be taken back.
-pub(crate) struct Stream<'a> {
-    out: io::BufWriter<&'a mut dyn Write>,
-    position: u64,
-}
-
-impl<'a> Stream<'a> {
-    /// Writes into `out`.
-    pub fn new(out: &'a mut dyn Write) -> Stream<'a> {
-        Stream {
-            out: io::BufWriter::with_capacity(BUFFER, out),
-            position: 0,
-        }
-    }
-}
-
-impl Write for Stream<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.out.write(bytes)?;
-        self.position += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-impl Sink for Stream<'_> {}
-
-impl Out for Stream<'_> {
-    fn position(&self) -> u64 {
-        self.position
-    }
-
-    fn truncate(&mut self, position: u64) -> io::Result<()> {
-        match position == self.position {
-            true => Ok(()),
-            false => Err(io::Error::other("what was written cannot be taken back")),
-        }
-    }
-}
-
-impl Outputs for Stream<'_> {
-    fn name(&self) -> String {
-        "image".to_owned()
-    }
-
-    fn create(
-        &mut self,
-        _suffix: &str,
-        write: &mut dyn FnMut(&mut dyn Out) -> ironkit_image::Result<()>,
-    ) -> ironkit_image::Result<()> {
-        write(self)?;
-        Ok(self.flush()?)
-    }
-
-    fn absent(&mut self, _suffix: &str) {}
-}
-
 impl Sink for Output {
     /// A hole, and nothing to look at where the old file has a hole too.
     fn zeros(&mut self, count: u64) -> io::Result<()> {
@@ -387,91 +220,6 @@ impl Drop for Output {
             let _ = fs::remove_file(name);
         }
     }
-}
-
-/// The file at `path`, if it can be left there: a regular file of ours with the right permissions and one name.
-fn existing(path: &Path) -> Option<File> {
-    use std::os::unix::fs::MetadataExt;
-    let fits =
-        |metadata: &Metadata| metadata.is_file() && metadata.mode() & 0o7777 == MODE && metadata.nlink() == 1;
-    fs::symlink_metadata(path).ok().filter(fits)?;
-    File::options().read(true).write(true).open(path).ok()
-}
-
-/// Whether `file` has these bytes at `offset`; `buffer` is kept for the next time.
-pub(crate) fn equal(file: &File, offset: u64, bytes: &[u8], buffer: &mut Vec<u8>) -> io::Result<bool> {
-    buffer.resize(BUFFER, 0);
-    let mut at = offset;
-    for chunk in bytes.chunks(buffer.len()) {
-        let old = &mut buffer[..chunk.len()];
-        match file.read_exact_at(old, at) {
-            Ok(()) if old == chunk => at += chunk.len() as u64,
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
-            _ => return Ok(false),
-        }
-    }
-    Ok(true)
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    bytes
-        .chunks(ZEROS.len())
-        .all(|chunk| *chunk == ZEROS[..chunk.len()])
-}
-
-/// Whether `file` has nothing but zeros in `range`. Holes are not read.
-fn zero(file: &File, range: std::ops::Range<u64>, buffer: &mut Vec<u8>) -> io::Result<bool> {
-    if file.metadata()?.len() < range.end {
-        return Ok(false);
-    }
-    for data in data(file, range) {
-        let data = data?;
-        for start in data.clone().step_by(ZEROS.len()) {
-            let length = usize::try_from(data.end - start)
-                .unwrap_or(usize::MAX)
-                .min(ZEROS.len());
-            if !equal(file, start, &ZEROS[..length], buffer)? {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
-}
-
-/// Makes the first `size` bytes of `new`, and its place, those of `old`, with its holes.
-fn copy(old: &mut File, mut new: &File, size: u64) -> io::Result<()> {
-    for data in data(&old.try_clone()?, 0..size) {
-        let data = data?;
-        old.seek(SeekFrom::Start(data.start))?;
-        new.seek(SeekFrom::Start(data.start))?;
-        io::copy(&mut Read::take(&mut *old, data.end - data.start), &mut new)?;
-    }
-    new.seek(SeekFrom::Start(size)).map(drop)
-}
-
-/// The ranges in `range` of `file` that are not holes. All of it on file systems that do not tell.
-fn data(
-    file: &File,
-    range: std::ops::Range<u64>,
-) -> impl Iterator<Item = io::Result<std::ops::Range<u64>>> + '_ {
-    let mut at = range.start;
-    std::iter::from_fn(move || {
-        if at >= range.end {
-            return None;
-        }
-        let start = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
-            Ok(start) => start.min(range.end),
-            Err(rustix::io::Errno::NXIO) => range.end,
-            Err(rustix::io::Errno::INVAL) => at,
-            Err(error) => return Some(Err(error.into())),
-        };
-        let end = match rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(start)) {
-            Ok(end) => end.min(range.end),
-            Err(_) => range.end,
-        };
-        at = end;
-        (start < end).then_some(Ok(start..end))
-    })
 }
 
 /// A new file in the directory of `path`, without a name where the file system can.
