@@ -1,7 +1,7 @@
 //! Disks in the formats of hypervisors and clouds: QEMU finds the same disk in all of them, and some boot.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use ironkit_tests::{Firmware, Sandbox, boots, judge, run, succeed};

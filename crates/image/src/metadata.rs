@@ -2,7 +2,7 @@
 
 use ironkit_formats::extents::Data;
 use ironkit_formats::filesystem::iso9660::{self, Options};
-use ironkit_tree::{BoxError, FileSet, Inline, Kind, Node, Path};
+use ironkit_tree::{FileSet, Inline, Kind, Node, Path};
 
 use crate::{Error, Result};
 
@@ -41,6 +41,7 @@ pub fn metadata(data: &[u8], time: i64) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
     use ironkit_formats::filesystem::Entry;
+    use ironkit_tree::BoxError;
     use std::io::Read;
 
     #[test]

@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    fn look(image: &Vec<u8>) -> Result<Object, BoxError> {
+    fn look(image: &dyn ReadAt) -> Result<Object, BoxError> {
         let spool = |_: &mut dyn Read| -> std::io::Result<Box<dyn ReadAt>> { Ok(Box::new(Vec::new())) };
         let looker = Looker {
             keep: &|_| true,
@@ -169,6 +169,22 @@ mod tests {
             let error = look(&bytes.to_vec()).unwrap_err();
             assert!(!error.is::<Unknown>(), "{bytes:?}: {error}");
         }
+    }
+
+    #[test]
+    fn empty_disks_are_not_read() {
+        struct Empty;
+        impl ReadAt for Empty {
+            fn size(&self) -> u64 {
+                1 << 60
+            }
+
+            fn read_exact_at(&self, buffer: &mut [u8], _: u64) -> std::io::Result<()> {
+                buffer.fill(0);
+                Ok(())
+            }
+        }
+        assert!(look(&Empty).unwrap_err().is::<Unknown>());
     }
 
     #[test]

@@ -15,7 +15,7 @@ const DISK: &[u8] = b"disk.raw";
 impl Look<'_> {
     /// What a stream of `size` bytes is.
     pub(super) fn stream(&self, stream: &mut dyn Read, size: u64, depth: usize) -> Result<Object, BoxError> {
-        let mut stream = Ahead::new(stream);
+        let mut stream = Ahead::new(Counted::new(stream, &self.limits));
         let head = stream.peek(HEAD)?.to_vec();
         let format = match Kind::of_head(&head) {
             Kind::Kernel => return Ok(boot::kernel(&head, size)),
@@ -33,8 +33,8 @@ impl Look<'_> {
             Kind::Card => return self.card(&mut stream, size, depth),
             Kind::Tar | Kind::Ova => "tar",
             Kind::Initrd | Kind::Gzip => "initrd",
-            // Archives may begin with zeros.
-            Kind::Unknown if head.starts_with(&[0]) => "initrd",
+            // Archives may begin with zeros, but an empty disk is none.
+            Kind::Unknown if head.starts_with(&[0]) && head.iter().any(|&byte| byte != 0) => "initrd",
             _ => return Err(Unknown.into()),
         };
         let mut collector = Collector::new(self.keep, &self.limits);
