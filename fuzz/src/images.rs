@@ -104,7 +104,10 @@ fn images() -> Vec<Vec<u8>> {
         section(".linux", &kernel),
         section(".initrd", &initrd),
     ];
-    let uki = written(&pe::append(PROGRAM, sections).unwrap().image);
+    // Its section has something to point to.
+    let mut program = PROGRAM.to_vec();
+    program.resize(8192, 0x5a);
+    let uki = written(&pe::append(&program, sections).unwrap().image);
 
     let esp = [
         ("EFI/BOOT/BOOTX64.EFI", &uki),
