@@ -68,6 +68,8 @@ pub fn append<'a>(stub: &[u8], sections: Vec<Appended<'a>>) -> Result<Linked<'a>
             (RAW_SIZE, raw),
             (RAW_OFFSET, offset),
         ];
+        // Something may have been behind the last header.
+        bytes[at..at + SECTION].fill(0);
         bytes[at..at + name.len()].copy_from_slice(name);
         for (field, value) in fields {
             let value = u32::try_from(value);

@@ -10,8 +10,9 @@ use ironkit_formats::gzip;
 use ironkit_tree::{BoxError, Content, Source};
 
 use super::{header, unsuitable, wrapped};
+use crate::read::kind::Kind;
 use crate::wrap::Kept;
-use crate::{Error, Format, Parts, Result, read, uki};
+use crate::{Error, Format, Parts, Result, uki};
 
 /// Where U-Boot unpacks the kernel and enters it, as LinuxKit has it. U-Boot moves it to where it can run.
 pub(super) const ADDRESS: u32 = 0x8_0000;
@@ -122,7 +123,7 @@ fn beginning(kernel: &Content, source: &dyn Source) -> std::result::Result<(Vec<
     let mut head = Vec::new();
     let mut limited = (&mut reader).take(Head::SIZE as u64);
     limited.read_to_end(&mut head)?;
-    if !read::is_gzip(&head) {
+    if Kind::of_head(&head) != Kind::Gzip {
         return Ok((head, false));
     }
     let mut unpacked = Vec::new();
