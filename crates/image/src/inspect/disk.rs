@@ -20,7 +20,11 @@ impl Look<'_> {
         let disk = ironkit_formats::disk::open(image)?.ok_or(Unknown)?;
         let mut object = Object::new(disk.format.name(), disk.size());
         object.fact("file", image.size());
-        object.inside.push(self.anything(&disk, depth + 1)?);
+        match self.anything(&disk, depth + 1) {
+            // An empty disk, for one.
+            Err(error) if error.is::<Unknown>() => {}
+            inside => object.inside.push(inside?),
+        }
         Ok(object)
     }
 

@@ -11,6 +11,7 @@
 //! It is read by our own readers, and none of it is unpacked: memory holds names and tables.
 
 mod boot;
+mod bundle;
 mod disk;
 mod filesystem;
 mod stream;

@@ -1,9 +1,8 @@
-//! What U-Boot loads, and the files of a Raspberry Pi's card.
+//! What U-Boot loads.
 
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
-use ironkit_formats::archive::tar;
 use ironkit_formats::boot::uimage;
 use ironkit_tree::BoxError;
 
@@ -23,37 +22,8 @@ const SCRIPT_MAX: u64 = 8192;
 const TEXT: usize = 8;
 /// How the line of a script begins that sets the kernel's command line.
 const CMDLINE: &str = "setenv bootargs ";
-/// Ends of names that are worth a look.
-const LOADED: [&[u8]; 2] = [b".uimg", b".scr"];
-
-/// LinuxKit's names begin with a dot.
-fn name(entry: &[u8]) -> &[u8] {
-    entry.strip_prefix(b"./").unwrap_or(entry)
-}
 
 impl Look<'_> {
-    /// A tar with the files of a card.
-    pub(super) fn card(&self, stream: &mut dyn Read, size: u64, depth: usize) -> Result<Object, BoxError> {
-        let mut reader = tar::Reader::new(stream);
-        let mut object = Object::new("tar", size);
-        object.fact("machine", "Raspberry Pi 3");
-        while let Some(entry) = reader.next_entry()? {
-            let path = name(&entry.name);
-            if entry.typeflag == tar::typeflag::DIRECTORY || path.is_empty() {
-                continue;
-            }
-            self.limits.objects.take(1)?;
-            let loaded = LOADED.iter().any(|end| path.ends_with(end));
-            let inside = match loaded {
-                true => self.stream(&mut reader, entry.size, depth + 1)?,
-                false => Object::new("file", entry.size),
-            };
-            io::copy(&mut reader, &mut io::sink())?;
-            object.inside.push(inside.called(String::from_utf8_lossy(path)));
-        }
-        Ok(object)
-    }
-
     /// An image for U-Boot that begins so, and what is in it.
     pub(super) fn uimage(
         &self,

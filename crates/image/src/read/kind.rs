@@ -41,8 +41,10 @@ pub enum Kind {
     Gzip,
     /// cpio archives, or something that is compressed as they are.
     Initrd,
-    /// A tar archive.
+    /// A tar archive: of a root file system, for one.
     Tar,
+    /// One whose files are what this is about: kernel and initrd, a disk for Google, an OCI image layout.
+    Bundle,
     /// One with the files of a Raspberry Pi's card.
     Card,
     /// An image that U-Boot loads.
@@ -69,6 +71,14 @@ pub(super) const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 pub(super) const CPIO: &[u8] = b"07070";
 /// Where POSIX and GNU archives have their magic.
 const TAR: (usize, &[u8]) = (257, b"ustar");
+/// How the first names of such archives begin, as we and other tools write them.
+const BUNDLES: [&[u8]; 5] = [
+    b"disk.raw\0",
+    b"kernel\0",
+    b"oci-layout\0",
+    b"index.json\0",
+    b"blobs/",
+];
 /// What only cards of a Raspberry Pi have.
 const CARD: [&[u8]; 2] = [b"bootcode.bin", b"kernel.uimg"];
 /// What a VHD begins with unless all of the disk is in it, and what its last sector begins with.
@@ -134,6 +144,9 @@ impl Kind {
         match found {
             Some((Kind::Tar, ..)) if until_nul(&head[..100]).ends_with(b".ovf") => Kind::Ova,
             Some((Kind::Tar, ..)) if is_card(head) => Kind::Card,
+            Some((Kind::Tar, ..)) if BUNDLES.into_iter().any(|name| undotted(head).starts_with(name)) => {
+                Kind::Bundle
+            }
             Some((kind, ..)) => kind,
             None if machine(head).is_some() => Kind::Efi,
             None if is_boot_sector && starts_volume(head) && FAT_TYPES.into_iter().any(has) => Kind::Fat,
@@ -167,10 +180,15 @@ pub(crate) fn is_tar(head: &[u8]) -> bool {
 
 /// Whether a tar that begins so has the files of a Raspberry Pi's card. LinuxKit's names begin with a dot.
 fn is_card(head: &[u8]) -> bool {
-    let is = |name: &[u8]| CARD.contains(&name.strip_prefix(b"./").unwrap_or(name));
+    let is = |name: &[u8]| CARD.contains(&undotted(name));
     let mut reader = tar::Reader::new(head);
     let mut next = || reader.next_entry().ok().flatten();
     is(until_nul(&head[..100])) || std::iter::from_fn(&mut next).any(|entry| is(&entry.name))
+}
+
+/// A name in a tar without the dot that some tools begin it with.
+pub(crate) fn undotted(name: &[u8]) -> &[u8] {
+    name.strip_prefix(b"./").unwrap_or(name)
 }
 
 /// The beginning of a file.
@@ -269,7 +287,9 @@ pub(super) mod tests {
             (&[(0, XZ)], Kind::Initrd, None),
             (&[(0, b"070701")], Kind::Initrd, None),
             (&[(0, b"a.ovf"), (257, b"ustar")], Kind::Ova, None),
-            (&[(0, b"kernel"), (257, b"ustar")], Kind::Tar, None),
+            (&[(0, b"kernels"), (257, b"ustar")], Kind::Tar, None),
+            (&[(0, b"kernel"), (257, b"ustar")], Kind::Bundle, None),
+            (&[(0, b"./blobs/sha256"), (257, b"ustar")], Kind::Bundle, None),
             (&[(0, b"./bootcode.bin"), (257, b"ustar")], Kind::Card, None),
             (&[(0, b"\x27\x05\x19\x56")], Kind::Uimage, None),
             (&[(0, b"#!ipxe\n")], Kind::Ipxe, None),

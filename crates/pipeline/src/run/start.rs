@@ -250,7 +250,7 @@ impl Start {
                 message: format!("`{}` has the files of a Raspberry Pi's card, and QEMU has none of its firmware", options.name),
                 hint: "unpack it onto the card, or run the same manifest in another format: kernel+initrd, raw-efi".to_owned(),
             }),
-            (Kind::Tar, _) => Err(not_bootable(
+            (Kind::Tar | Kind::Bundle, _) => Err(not_bootable(
                 options,
                 "a tar archive",
                 "build the image in a format that is a disk, a CD or a kernel: raw, iso, kernel+initrd"

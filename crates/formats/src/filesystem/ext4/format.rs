@@ -61,6 +61,8 @@ pub(super) const RO_COMPAT_LARGE_FILE: u32 = 0x2;
 pub(super) const RO_COMPAT_HUGE_FILE: u32 = 0x8;
 pub(super) const RO_COMPAT_DIR_NLINK: u32 = 0x20;
 pub(super) const RO_COMPAT_EXTRA_ISIZE: u32 = 0x40;
+/// Blocks are given out in clusters.
+pub(super) const RO_COMPAT_BIGALLOC: u32 = 0x200;
 pub(super) const RO_COMPAT_METADATA_CSUM: u32 = 0x400;
 
 /// `bg_flags`: no inode of the group is used.

@@ -10,8 +10,8 @@ use ironkit_tree::Path;
 
 use super::format::{
     FORMAT, INCOMPAT_64BIT, INCOMPAT_CSUM_SEED, INCOMPAT_EXTENTS, INCOMPAT_FILETYPE, INCOMPAT_FLEX_BG,
-    INCOMPAT_LARGEDIR, INCOMPAT_META_BG, INCOMPAT_RECOVER, LABEL, MAGIC, RO_COMPAT_METADATA_CSUM, ROOT,
-    SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
+    INCOMPAT_LARGEDIR, INCOMPAT_META_BG, INCOMPAT_RECOVER, LABEL, MAGIC, RO_COMPAT_BIGALLOC,
+    RO_COMPAT_METADATA_CSUM, ROOT, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
 };
 use crate::crc32c;
 use crate::filesystem::walk::{self, Inodes, Run};
@@ -91,6 +91,9 @@ impl<'a> Volume<'a> {
         }
         if incompat & !KNOWN != 0 {
             return Err(wrong(format!("unknown features {:#x}", incompat & !KNOWN)));
+        }
+        if ro_compat & RO_COMPAT_BIGALLOC != 0 {
+            return Err(wrong("clusters of blocks are not read".to_owned()));
         }
         let log_block = u32_at(&raw, 24);
         let inode_size = match u32_at(&raw, 76) {
