@@ -133,13 +133,8 @@ impl Kind {
         let has =
             |(offset, magic): (usize, &[u8])| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));
         let is_boot_sector = has(BOOT_SIGNATURE);
-        let mut magics = MAGICS
-            .into_iter()
-            .filter(|(_, offset, magic)| has((*offset, magic)));
-        let found = magics.find(|(kind, _, magic)| match kind {
-            Kind::Kernel => *magic != b"HdrS" || is_boot_sector,
-            Kind::Ext4 => head[EXT4_LOG_BLOCK.0] <= EXT4_LOG_BLOCK.1,
-            _ => true,
+        let found = MAGICS.into_iter().find(|(kind, offset, magic)| {
+            has((*offset, magic)) && (*kind != Kind::Ext4 || head[EXT4_LOG_BLOCK.0] <= EXT4_LOG_BLOCK.1)
         });
         match found {
             Some((Kind::Tar, ..)) if until_nul(&head[..100]).ends_with(b".ovf") => Kind::Ova,
@@ -256,7 +251,7 @@ pub(super) mod tests {
             (&[(0, b"\xeb"), signature], Kind::Raw, None),
             (&[(512, b"EFI PART")], Kind::Raw, None),
             (&[signature, (0x202, b"HdrS")], Kind::Kernel, Some(Amd64)),
-            (&[(0x202, b"HdrS")], Kind::Unknown, None),
+            (&[(0x202, b"HdrS")], Kind::Kernel, Some(Amd64)),
             (&[(0, b"MZ"), (0x38, b"ARM\x64")], Kind::Kernel, Some(Arm64)),
             (&[(0x38, b"RSC\x05")], Kind::Kernel, Some(Other)),
             (&[(0, b"\x7fELF"), (18, b"\x3e")], Kind::Elf, Some(Amd64)),
