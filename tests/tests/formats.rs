@@ -274,4 +274,15 @@ fn every_format_is_read_again() {
         let is_root = matches!(format.as_str(), "tar" | "docker");
         assert_eq!((kernels, components), (usize::from(!is_root), 1), "{format}");
     }
+    // A disk with nothing on it is a disk, and is not read from its beginning to its end.
+    let Some(qemu_img) = judge("qemu-img") else {
+        return;
+    };
+    let mut create = Command::new(qemu_img);
+    create
+        .args(["create", "-q", "-f", "qcow2"])
+        .arg(sandbox.path("empty.qcow2"));
+    succeed(create.arg("1T"));
+    let shown = succeed(&mut sandbox.ironkit(["inspect", "empty.qcow2"]));
+    assert!(shown.starts_with("empty.qcow2: qcow2, 1099.5 GB"), "{shown}");
 }

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use ironkit_tests::layout::{FILE, Layout, entry, header, tar};
-use ironkit_tests::{Sandbox, run, succeed};
+use ironkit_tests::{Sandbox, judge, run, succeed};
 
 /// UEFI for QEMU.
 const OVMF: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
@@ -257,5 +258,28 @@ fn every_format_starts_or_says_why_not() {
                 .args(flags),
         );
         assert!(expected.iter().all(|text| said.contains(text)), "{said}");
+    }
+}
+
+/// A machine can write such a beginning onto its raw disk. Believed at the next start, it would give the machine files of this
+/// computer.
+#[test]
+fn raw_disks_name_no_other_files() {
+    let sandbox = Sandbox::new();
+    sandbox.write("secret", "s".repeat(1 << 20));
+    let Some(qemu_img) = judge("qemu-img") else {
+        return;
+    };
+    let mut based = Command::new(qemu_img);
+    based.args([
+        "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "secret", "disk.img",
+    ]);
+    succeed(based.current_dir(sandbox.path("")));
+    sandbox.write("disk.raw", "# Disk DescriptorFile\nRW 2048 FLAT \"secret\" 0\n");
+    for name in ["disk.img", "disk.raw"] {
+        let finished = run(&mut sandbox.ironkit(["run", "qemu", "--accel", "tcg", name]));
+        assert_eq!(finished.code, Some(1), "{finished}");
+        let expected = format!("`{name}` has the name of a raw disk, and what is on it names other files");
+        assert!(finished.stderr.contains(&expected), "{finished}");
     }
 }

@@ -36,6 +36,8 @@ pub struct Medium {
     pub disk: Firmwares,
     /// How many bytes are missing from its end, going by its partition table or its file system.
     pub missing: u64,
+    /// Whether some of it is in other files, which it names.
+    pub elsewhere: bool,
 }
 
 /// Platforms of a boot catalog.
@@ -73,7 +75,23 @@ pub fn look(image: &dyn ReadAt) -> Medium {
             _ => 0,
         }
         .saturating_sub(image.size()),
+        elsewhere: is_elsewhere(&head),
     }
+}
+
+/// Whether a disk that begins so names other files: a qcow2 disk one that it is based on or that has its data (QEMU's
+/// docs/interop/qcow2.txt), a descriptor of a VMware disk all of them.
+fn is_elsewhere(head: &[u8]) -> bool {
+    const EXTERNAL_DATA: u8 = 1 << 2;
+    let qcow2 = head
+        .strip_prefix(b"QFI\xfb")
+        .and_then(|rest| rest.first_chunk::<76>());
+    let based_or_external = |header: &[u8; 76]| {
+        let version = &header[..4];
+        let features = header[75];
+        header[4..12] != [0; 8] || version != [0, 0, 0, 2] && features & EXTERNAL_DATA != 0
+    };
+    qcow2.is_some_and(based_or_external) || head.starts_with(b"# Disk DescriptorFile")
 }
 
 /// The bytes of an ISO 9660 volume (ECMA-119, 8.4.8).
@@ -203,6 +221,29 @@ mod tests {
         let disk = gpt::layout(&table, vec![Extents::new()]).unwrap();
         disk.write_to(&mut bytes).unwrap();
         bytes
+    }
+
+    #[test]
+    fn disks_that_name_others() {
+        let qcow2 = |version: u8, backing: u8, features: u8| {
+            let mut head = vec![0; 80];
+            head[..4].copy_from_slice(b"QFI\xfb");
+            (head[7], head[15], head[79]) = (version, backing, features);
+            head
+        };
+        for (head, expect) in [
+            (qcow2(3, 0, 0), false),
+            (qcow2(3, 0, 1), false),
+            (qcow2(2, 0, 4), false),
+            (qcow2(2, 104, 0), true),
+            (qcow2(3, 104, 0), true),
+            (qcow2(3, 0, 4), true),
+            (b"QFI\xfb".to_vec(), false),
+            (b"# Disk DescriptorFile\n".to_vec(), true),
+            (Vec::new(), false),
+        ] {
+            assert_eq!(is_elsewhere(&head), expect, "{head:?}");
+        }
     }
 
     #[test]

@@ -167,6 +167,12 @@ impl Start {
                 hint: "leave out --iso and --attach".to_owned(),
             });
         }
+        if medium.elsewhere && path.extension().is_some_and(|end| end == "img" || end == "raw") {
+            return Err(Error::Usage {
+                message: format!("`{}` has the name of a raw disk, and what is on it names other files", options.name),
+                hint: "a machine can write that onto its disk, to read these files: call it .qcow2 or .vmdk if you made it".to_owned(),
+            });
+        }
         let disk = |format| {
             let path = path.clone();
             match options.attach {
