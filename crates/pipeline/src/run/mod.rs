@@ -1,6 +1,7 @@
 //! `run`: a built image in a virtual machine.
 
 mod devices;
+mod refused;
 mod start;
 
 use std::cell::OnceCell;

@@ -9,11 +9,12 @@ use ironkit_image::ReadAt;
 use ironkit_image::read::medium::{self, Firmwares, Kind, Medium};
 use ironkit_vm::{Arch, Boot, Bus, Disk, DiskFormat, Machine};
 
+use super::refused::{build_first, refused};
 use super::{Attach, RootFile, RunOptions, State, bus, is_user};
 use crate::{Context, Error, Result, Watcher};
 
 /// What follows the base name of files that belong to a kernel.
-const OF_KERNEL: [&str; 6] = [
+pub(super) const OF_KERNEL: [&str; 6] = [
     "-kernel",
     "-initrd.img",
     "-root-initrd.img",
@@ -160,7 +161,6 @@ impl Start {
     /// A file that is there.
     fn of_file(options: &RunOptions, path: PathBuf) -> Result<Start> {
         let medium = look(&path)?;
-        let of_kernel = OF_KERNEL.iter().any(|end| options.name.ends_with(end));
         if let Some(what) = unattached(medium.kind).filter(|_| options.attach != Attach::Auto) {
             return Err(Error::Usage {
                 message: format!("`{}` is {what}, and not attached as a disk or a CD", options.name),
@@ -189,20 +189,7 @@ impl Start {
             }
             (Kind::Iso | Kind::Raw | Kind::Fat, _) => disk(Some(DiskFormat::Raw)),
             (Kind::Ext4, _) if medium.disk.bios => disk(Some(DiskFormat::Raw)),
-            (Kind::Gzip | Kind::Initrd | Kind::Squashfs | Kind::Erofs, _) | (Kind::Unknown, Attach::Auto)
-                if of_kernel =>
-            {
-                Err(not_bootable(
-                    options,
-                    "a part of an image without its kernel",
-                    "the kernel must be beside it, under the same name with -kernel at the end".to_owned(),
-                ))
-            }
-            (Kind::Unknown, Attach::Auto) => Err(not_bootable(
-                options,
-                "nothing that is known here",
-                build_first(&options.name).unwrap_or("--attach disk has QEMU look at it".to_owned()),
-            )),
+            (Kind::Unknown, Attach::Auto) => Err(refused(options, medium.kind)),
             // QEMU may know more formats.
             (Kind::Unknown, _) => disk(None),
             (Kind::Qcow2, _) => disk(Some(DiskFormat::Qcow2)),
@@ -223,45 +210,7 @@ impl Start {
                 root: None,
                 arch: medium.arch.and_then(of_image),
             }),
-            (Kind::Squashfs | Kind::Erofs | Kind::Ext4 | Kind::Initrd, _) => Err(not_bootable(
-                options,
-                "a file system without a kernel",
-                "its kernel must be beside it, under the same name with -kernel at the end".to_owned(),
-            )),
-            (Kind::Gzip, _) => Err(not_bootable(
-                options,
-                "compressed",
-                match options.name.ends_with(".tar.gz") {
-                    true => format!(
-                        "take the disk out of it: `tar -xzf {} disk.raw`, then `ironkit run disk.raw`",
-                        options.name
-                    ),
-                    false => format!("uncompress it first: `gunzip --keep {}`", options.name),
-                },
-            )),
-            (Kind::Ova, _) => Err(not_bootable(
-                options,
-                "an archive of a virtual machine",
-                format!(
-                    "take the disk out of it: `tar -xf {} --wildcards '*.vmdk'`, and run that",
-                    options.name
-                ),
-            )),
-            (Kind::Uimage, _) => Err(not_bootable(
-                options,
-                "something that U-Boot loads",
-                "run the same manifest in another format: kernel+initrd, raw-efi".to_owned(),
-            )),
-            (Kind::Card, _) => Err(Error::Usage {
-                message: format!("`{}` has the files of a Raspberry Pi's card, and QEMU has none of its firmware", options.name),
-                hint: "unpack it onto the card, or run the same manifest in another format: kernel+initrd, raw-efi".to_owned(),
-            }),
-            (Kind::Tar | Kind::Bundle, _) => Err(not_bootable(
-                options,
-                "a tar archive",
-                "build the image in a format that is a disk, a CD or a kernel: raw, iso, kernel+initrd"
-                    .to_owned(),
-            )),
+            (kind, _) => Err(refused(options, kind)),
         }
     }
 
@@ -514,19 +463,6 @@ fn unattached(kind: Kind) -> Option<&'static str> {
         Kind::Ipxe => Some("a script for machines that start from the network"),
         _ => None,
     }
-}
-
-fn not_bootable(options: &RunOptions, what: &str, hint: String) -> Error {
-    Error::Usage {
-        message: format!("`{}` is {what}: no machine starts from it", options.name),
-        hint,
-    }
-}
-
-/// What is done with a manifest before it can be run.
-fn build_first(name: &str) -> Option<String> {
-    let is_manifest = name.ends_with(".yml") || name.ends_with(".yaml");
-    is_manifest.then(|| format!("`run` takes the name of a built image: first `ironkit build {name}`"))
 }
 
 fn missing(options: &RunOptions, base: &Path) -> Error {
