@@ -134,22 +134,24 @@ fn kind(head: &[u8]) -> Form {
 
 fn archive(context: &Context, name: &str) -> Result<Side> {
     let object = inspect(context, FilePath::new(name), &is_document)?;
-    let Some(listing) = object.root() else {
-        return Err(unknown(
-            name,
-            &format!("there is no root file system in this {}", object.format),
-        ));
+    let listing = object.root();
+    let has = |file: &&str| {
+        let listed = |listing: &Listing| Path::parse(file).is_ok_and(|path| listing.contains_key(&path));
+        listing.is_some_and(listed) || object.inside.iter().any(|inside| inside.name == *file)
     };
-    if let Some(what) = ["oci-layout", "manifest.json"]
-        .into_iter()
-        .find(|file| Path::parse(file).is_ok_and(|path| listing.contains_key(&path)))
-    {
+    if let Some(what) = ["oci-layout", "manifest.json"].into_iter().find(has) {
         return Err(Error::Usage {
             message: format!("{name} is an image archive (it has `{what}`), and these are not supported yet"),
             hint: "`ironkit cache import` it, and give the image's name".to_owned(),
         });
     }
-    Ok(listed(listing.clone()))
+    let nothing = || {
+        unknown(
+            name,
+            &format!("there is no root file system in this {}", object.format),
+        )
+    };
+    listing.cloned().map(listed).ok_or_else(nothing)
 }
 
 /// A root file system that was read.
